@@ -1,0 +1,1 @@
+"""Everything one machine needs to run the product: processes, a private broker, Triton, the services."""

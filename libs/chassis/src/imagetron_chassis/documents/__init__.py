@@ -1,0 +1,33 @@
+"""The document store: the port is here, the adapters are beside it and are named only by a service's bootstrap."""
+
+from imagetron_chassis.documents.port import (
+    AFTER_LAST,
+    Collection,
+    Document,
+    Documents,
+    DocumentsUnavailable,
+    Duplicate,
+    Equals,
+    Filter,
+    InSet,
+    Range,
+    Sort,
+    TextContains,
+    UniqueKey,
+)
+
+__all__ = [
+    "AFTER_LAST",
+    "Collection",
+    "Document",
+    "Documents",
+    "DocumentsUnavailable",
+    "Duplicate",
+    "Equals",
+    "Filter",
+    "InSet",
+    "Range",
+    "Sort",
+    "TextContains",
+    "UniqueKey",
+]

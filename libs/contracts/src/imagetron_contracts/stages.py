@@ -1,0 +1,267 @@
+"""The private messages between our services: on `imagetron.stages` (never lost) and `imagetron.hints` (may be lost).
+
+No pixels and no prompt text: pictures and the spec travel as object keys.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar, Final
+
+from pydantic import AwareDatetime, Field
+
+from imagetron_contracts.failures import FailureCode, Stage
+from imagetron_contracts.ids import JobId, stage_message_id
+from imagetron_contracts.media import Dimensions, ImageFormat
+from imagetron_contracts.message import Message, Value
+
+
+class Lane(StrEnum):
+    """Interactive work has somebody waiting for it; batch work has time."""
+
+    INTERACTIVE = "interactive"
+    BATCH = "batch"
+
+
+class FamilyMessage(Message):
+    """Which work this is about. Results of an older revision or attempt than the job document's are ignored."""
+
+    job_id: JobId
+    revision: int = Field(ge=1)
+    family: str
+    attempt: int = Field(ge=1)
+
+    def indexes(self) -> tuple[int, ...]:
+        """The images that this message speaks of."""
+        return ()
+
+    def message_id(self) -> str:
+        """The same work gives the same id, however often it is done."""
+        detail = ".".join(map(str, self.indexes()))
+        return stage_message_id(self.job_id, self.revision, self.family, self.attempt, self.TYPE, detail)
+
+
+class ImageError(Value):
+    """Why one image has no result at this stage."""
+
+    index: int = Field(ge=0)
+    code: FailureCode
+    message: str
+
+
+class FamilyRequested(FamilyMessage):
+    """Make these images of the family. The spec object behind `specKey` holds prompts, parameters, seeds and sizes."""
+
+    TYPE: ClassVar[str] = "FAMILY_REQUESTED"
+    ROUTING_KEY: ClassVar[str] = "family.requested"
+    lane: Lane
+    spec_key: str
+    image_indexes: tuple[int, ...] = Field(min_length=1)
+    budget_seconds: float = Field(gt=0)
+    """How long the images of this message may take, counted from FAMILY_STARTED."""
+
+    def routing_key(self) -> str:
+        return f"{self.ROUTING_KEY}.{self.lane.value}"
+
+    def indexes(self) -> tuple[int, ...]:
+        return self.image_indexes
+
+
+class FamilyStarted(FamilyMessage):
+    """A generator has taken the family and is about to call the model. Deadlines count from here."""
+
+    TYPE: ClassVar[str] = "FAMILY_STARTED"
+    ROUTING_KEY: ClassVar[str] = "family.started"
+    image_indexes: tuple[int, ...]
+    started_at: AwareDatetime
+
+    def indexes(self) -> tuple[int, ...]:
+        return self.image_indexes
+
+
+class FamilyResult(FamilyMessage):
+    """What a stage made of some images: the good ones, and why the others are not."""
+
+    errors: tuple[ImageError, ...] = ()
+
+    def good_indexes(self) -> tuple[int, ...]:
+        return ()
+
+    def indexes(self) -> tuple[int, ...]:
+        return tuple(sorted((*self.good_indexes(), *(error.index for error in self.errors))))
+
+
+class RenderedImage(Value):
+    """A render in the work store, and all that is needed to make it again."""
+
+    index: int = Field(ge=0)
+    key: str
+    size: Dimensions
+    seed: int
+    digest: str
+    """sha256 of the pixels in hex: two renders with one digest are one picture."""
+
+
+class RendersGenerated(FamilyResult):
+    """The model's pictures are in the work store. `images` and `errors` together name every index asked for."""
+
+    TYPE: ClassVar[str] = "RENDERS_GENERATED"
+    ROUTING_KEY: ClassVar[str] = "renders.generated"
+    spec_key: str
+    images: tuple[RenderedImage, ...]
+    model: str
+    served_by: str
+    fingerprint: str
+    """The environment that made the pixels: model version, libraries, device."""
+    model_seconds: float = Field(ge=0)
+
+    def good_indexes(self) -> tuple[int, ...]:
+        return tuple(image.index for image in self.images)
+
+
+class DerivedFile(Value):
+    """One encoded picture in the work store: the master (named as its family) or a derivative."""
+
+    name: str
+    key: str
+    size: Dimensions
+    format: ImageFormat
+    byte_count: int = Field(ge=1)
+    digest: str
+    """sha256 of the pixels and of the encoder's parameters, in hex: the same picture made the same way."""
+
+
+class DerivedImage(Value):
+    """All files of one image, master first."""
+
+    index: int = Field(ge=0)
+    files: tuple[DerivedFile, ...] = Field(min_length=1)
+
+
+class DerivativesRendered(FamilyResult):
+    """Masters and derivatives are cut and encoded."""
+
+    TYPE: ClassVar[str] = "DERIVATIVES_RENDERED"
+    ROUTING_KEY: ClassVar[str] = "derivatives.rendered"
+    images: tuple[DerivedImage, ...]
+    encode_seconds: float = Field(default=0, ge=0)
+
+    def good_indexes(self) -> tuple[int, ...]:
+        return tuple(image.index for image in self.images)
+
+
+class PublishedFile(Value):
+    """One picture that everybody may read, under its immutable public key."""
+
+    name: str
+    key: str
+    size: Dimensions
+    format: ImageFormat
+    byte_count: int = Field(ge=1)
+    digest: str
+
+
+class PublishedFiles(Value):
+    """All public files of one image, master first."""
+
+    index: int = Field(ge=0)
+    files: tuple[PublishedFile, ...] = Field(min_length=1)
+
+
+class FamilyPublished(FamilyResult):
+    """The family's pictures are in the public store."""
+
+    TYPE: ClassVar[str] = "FAMILY_PUBLISHED"
+    ROUTING_KEY: ClassVar[str] = "family.published"
+    images: tuple[PublishedFiles, ...]
+
+    def good_indexes(self) -> tuple[int, ...]:
+        return tuple(image.index for image in self.images)
+
+
+class StageFailed(FamilyMessage):
+    """A stage gave up on these images. `supportId` finds the log lines."""
+
+    TYPE: ClassVar[str] = "STAGE_FAILED"
+    ROUTING_KEY: ClassVar[str] = "stage.failed"
+    stage: Stage
+    code: FailureCode
+    message: str
+    image_indexes: tuple[int, ...]
+    support_id: str
+
+    def indexes(self) -> tuple[int, ...]:
+        return self.image_indexes
+
+
+class ProviderCallback(Message):
+    """A provider called back; the gateway checked it and put the body into its inbox under this id."""
+
+    TYPE: ClassVar[str] = "PROVIDER_CALLBACK"
+    ROUTING_KEY: ClassVar[str] = "provider.callback"
+    provider: str
+    inbox_id: str
+    task_reference: str
+
+
+class ObjectsDiscarded(Message):
+    """Nobody may read these objects any more; the publisher removes them."""
+
+    TYPE: ClassVar[str] = "OBJECTS_DISCARDED"
+    ROUTING_KEY: ClassVar[str] = "objects.discarded"
+    job_id: JobId
+    keys: tuple[str, ...] = Field(min_length=1)
+
+
+class Progress(FamilyMessage):
+    """A model finished a step of one image."""
+
+    TYPE: ClassVar[str] = "PROGRESS"
+    ROUTING_KEY: ClassVar[str] = "progress"
+    index: int = Field(ge=0)
+    step: int = Field(ge=0)
+    steps: int = Field(ge=1)
+
+
+class JobChanged(Message):
+    """A job document has a new version: wakes whoever watches it."""
+
+    TYPE: ClassVar[str] = "JOB_CHANGED"
+    ROUTING_KEY: ClassVar[str] = "job.changed"
+    job_id: JobId
+    version: int
+
+
+class JobCancelled(Message):
+    """A job was cancelled. The marker object is the truth; this hint only makes it quick."""
+
+    TYPE: ClassVar[str] = "JOB_CANCELLED"
+    ROUTING_KEY: ClassVar[str] = "job.cancelled"
+    job_id: JobId
+    revision: int
+
+
+class ModelHealth(Message):
+    """The result of one synthetic inference."""
+
+    TYPE: ClassVar[str] = "MODEL_HEALTH"
+    ROUTING_KEY: ClassVar[str] = "model.health"
+    reporter: str
+    model: str
+    """The provider's name of the model that was called."""
+    is_available: bool
+    response_seconds: float | None = None
+    error: str | None = None
+    checked_at: datetime
+
+
+STAGE_MESSAGES: Final[tuple[type[Message], ...]] = (
+    FamilyRequested,
+    FamilyStarted,
+    RendersGenerated,
+    DerivativesRendered,
+    FamilyPublished,
+    StageFailed,
+    ProviderCallback,
+    ObjectsDiscarded,
+)
+HINTS: Final[tuple[type[Message], ...]] = (Progress, JobChanged, JobCancelled, ModelHealth)

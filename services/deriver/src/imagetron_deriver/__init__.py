@@ -1,0 +1,1 @@
+"""Imagetron's deriver service: see README.md beside src/."""

@@ -1,0 +1,1 @@
+"""Imagetron's gateway service: see README.md beside src/."""

@@ -1,0 +1,1 @@
+"""Imagetron's generator service: see README.md beside src/."""

@@ -1,0 +1,1 @@
+"""Imagetron's prompt service: see README.md beside src/."""

@@ -1,0 +1,1 @@
+"""Imagetron's publisher service: see README.md beside src/."""

@@ -1,0 +1,1 @@
+"""What tests share: builders, neighbours that really run, and the one place that waits."""
