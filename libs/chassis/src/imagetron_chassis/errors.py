@@ -1,14 +1,14 @@
 """The error tree of the chassis. Adapters translate their library's errors into these; use cases never see a driver's.
 
-    ChassisError
-    ├── Retryable                 another try may succeed; the class decides the schedule (delivery.py)
-    │   ├── Transient             no effect happened: refused, unavailable, busy
-    │   ├── UnknownOutcome        the effect may have happened: look before trying again
-    │   ├── RateLimited           the other side asked us to slow down
-    │   ├── QuotaExceeded         money or quota is spent: parked, an operator must act
-    │   └── ResourceExhausted     too big for the worker or the GPU: tried once more, then permanent
-    ├── Permanent                 no try will work
-    └── Poison                    the message itself cannot be read: dead-letter at once
+ChassisError
+├── Retryable                 another try may succeed; the class decides the schedule (delivery.py)
+│   ├── Transient             no effect happened: refused, unavailable, busy
+│   ├── UnknownOutcome        the effect may have happened: look before trying again
+│   ├── RateLimited           the other side asked us to slow down
+│   ├── QuotaExceeded         money or quota is spent: parked, an operator must act
+│   └── ResourceExhausted     too big for the worker or the GPU: tried once more, then permanent
+├── Permanent                 no try will work
+└── Poison                    the message itself cannot be read: dead-letter at once
 """
 
 

@@ -1,23 +1,24 @@
 """The CloudEvents 1.0 envelope in structured JSON, and the one way to read and write it. No broker headers."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from functools import cache
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AwareDatetime,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
     SerializeAsAny,
     ValidationError,
+    WithJsonSchema,
 )
 
 from imagetron_contracts.events import EVENTS
-from imagetron_contracts.message import Message
+from imagetron_contracts.message import Message, Value
 from imagetron_contracts.rpc import RPC
 from imagetron_contracts.stages import HINTS, STAGE_MESSAGES
 
@@ -27,11 +28,14 @@ MESSAGE_TYPES: Final[dict[str, type[Message]]] = {
     message.TYPE: message for message in (*EVENTS, *STAGE_MESSAGES, *HINTS, *RPC)
 }
 
+MAX_BODY_BYTES: Final = 65_536
+"""Pictures and specs travel as keys: a bigger body is a mistake or an attack, and is not even parsed."""
+
 # The CloudEvents `sequence` extension is a string that sorts; ten digits outlast any job.
 Sequence = Annotated[
-    int | None,
-    BeforeValidator(lambda value: int(value) if isinstance(value, str) and value.isdecimal() else value),
+    Annotated[int, Field(ge=0, le=9_999_999_999)] | None,
     PlainSerializer(lambda value: None if value is None else f"{value:010d}", return_type=str | None),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9]{10}$"}),
 ]
 
 
@@ -42,17 +46,26 @@ class UnreadableMessage(ValueError):
 class Envelope(BaseModel):
     """One message on its way. Attribute names are CloudEvents' own; `data` is typed."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, serialize_by_alias=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", populate_by_name=True, serialize_by_alias=True, use_attribute_docstrings=True
+    )
 
     specversion: Literal["1.0"] = "1.0"
     id: str = Field(min_length=1)
+    """The same fact has the same id, however often it is delivered: drop what you have seen."""
     source: str = Field(min_length=1)
+    """The service that says so."""
     type: str
+    """What happened, in one word: VARIATION_STARTED."""
     subject: str | None = None
+    """The job that this is about; a variation's id is its job's id."""
     time: AwareDatetime
+    """When it happened."""
     datacontenttype: Literal["application/json"] = "application/json"
     dataschema: str
+    """The name of the schema of `data`, major version included."""
     traceparent: str | None = None
+    """The W3C trace context of the work that led here."""
     correlationid: str | None = None
     """The job that this is about."""
     causationid: str | None = None
@@ -89,8 +102,10 @@ def decode(body: bytes, *, accept: Iterable[type[Message]] | None = None) -> Env
 
     With `accept`, other known types are unreadable too.
     """
+    if len(body) > MAX_BODY_BYTES:
+        raise UnreadableMessage(f"a body of {len(body)} bytes: messages have at most {MAX_BODY_BYTES}")
     try:
-        raw = _RawEnvelope.model_validate_json(body)
+        raw = UntypedEnvelope.model_validate_json(body)
     except ValidationError as error:
         raise UnreadableMessage(f"not a CloudEvents 1.0 envelope: {_without_content(error)}") from None
     known = MESSAGE_TYPES if accept is None else {message.TYPE: message for message in accept}
@@ -107,13 +122,33 @@ def decode(body: bytes, *, accept: Iterable[type[Message]] | None = None) -> Env
     return Envelope(**attributes, data=data)
 
 
-class _RawEnvelope(Envelope):
-    """An envelope whose data is not typed yet."""
+class UntypedEnvelope(Envelope):
+    """The CloudEvents envelope of every message; what `data` holds is said by `type` and `dataschema`."""
 
+    model_config = ConfigDict(title="Envelope")
+    specversion: Literal["1.0"]
     data: dict[str, Any]  # type: ignore[assignment]
+    """The fact itself."""
 
 
 def _without_content(error: ValidationError) -> str:
-    """Where and what, never the value: messages may carry what must not reach a log."""
+    """Where and what, never a value or a map's key: messages may carry what must not reach a log."""
     problems = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(f"{'.'.join(map(str, problem['loc'])) or 'body'}: {problem['type']}" for problem in problems[:5])
+    return "; ".join(f"{_place(problem['loc'])}: {problem['type']}" for problem in problems[:5])
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    known = _wire_names()
+    return ".".join(str(step) if isinstance(step, int) or step in known else "*" for step in location) or "body"
+
+
+@cache
+def _wire_names() -> frozenset[str]:
+    models: tuple[type[BaseModel], ...] = (UntypedEnvelope, *_kinds_of(Value))
+    return frozenset(field.alias or name for model in models for name, field in model.model_fields.items())
+
+
+def _kinds_of(model: type[Value]) -> Iterator[type[Value]]:
+    yield model
+    for kind in model.__subclasses__():
+        yield from _kinds_of(kind)

@@ -17,7 +17,9 @@ class VariationEvent(Message):
     """What all public events say: which variation, and which run of it (regenerating starts the next revision)."""
 
     variation_id: JobId
+    """The variation, which is one job: all its events have this id."""
     revision: int = Field(default=1, ge=1)
+    """Which run of the variation: 1, and one more each time it is regenerated."""
 
 
 class VariationStarted(VariationEvent):
@@ -26,16 +28,22 @@ class VariationStarted(VariationEvent):
     TYPE: ClassVar[str] = "VARIATION_STARTED"
     ROUTING_KEY: ClassVar[str] = "image.variation.started.v1"
     name: str
+    """The name that its pictures are served under."""
     family_count: int = Field(ge=1)
+    """How many families were asked for."""
 
 
 class PublishedImage(Value):
     """One image of a family: its URLs, or why it has none."""
 
     index: int = Field(ge=0)
+    """The image's position in its family, from 0."""
     url: str | None = None
+    """The master's URL. Absent if the image failed."""
     derivatives: dict[str, str] = Field(default_factory=dict)
+    """Derivative name -> URL."""
     error: str | None = None
+    """Why the image failed, in a sentence. Absent if it did not."""
 
 
 class FamilyCompleted(VariationEvent):
@@ -44,9 +52,13 @@ class FamilyCompleted(VariationEvent):
     TYPE: ClassVar[str] = "FAMILY_COMPLETED"
     ROUTING_KEY: ClassVar[str] = "image.family.completed.v1"
     family_name: str
+    """The family: square, landscape, ..."""
     public_url: str
+    """The URL of the master of the lowest good image."""
     derivatives: dict[str, str] = Field(default_factory=dict)
+    """Derivative name -> URL, of that same image."""
     images: tuple[PublishedImage, ...] = ()
+    """Every image of the family, the failed ones too."""
 
 
 class FamilyFailed(VariationEvent):
@@ -55,10 +67,15 @@ class FamilyFailed(VariationEvent):
     TYPE: ClassVar[str] = "FAMILY_FAILED"
     ROUTING_KEY: ClassVar[str] = "image.family.failed.v1"
     family_name: str
+    """The family: square, landscape, ..."""
     stage: Stage
+    """Where it failed."""
     code: FailureCode
+    """Why it failed: a stable word that programs may switch on."""
     message: str
+    """Why it failed, in a sentence."""
     retryable: bool
+    """Whether asking again can help."""
 
 
 class VariationCompleted(VariationEvent):
@@ -67,8 +84,11 @@ class VariationCompleted(VariationEvent):
     TYPE: ClassVar[str] = "VARIATION_COMPLETED"
     ROUTING_KEY: ClassVar[str] = "image.variation.completed.v1"
     name: str
+    """The name that its pictures are served under."""
     category: str
+    """The category that its owner gave it."""
     public_urls: dict[str, dict[str, str]]
+    """Family -> picture name -> URL. A master has its family's name."""
 
 
 class VariationPartial(VariationEvent):
@@ -77,7 +97,9 @@ class VariationPartial(VariationEvent):
     TYPE: ClassVar[str] = "VARIATION_PARTIAL"
     ROUTING_KEY: ClassVar[str] = "image.variation.partial.v1"
     partial_urls: dict[str, dict[str, str]]
+    """Family -> picture name -> URL, of the families that succeeded."""
     errors: dict[str, str]
+    """Family -> why it failed, in a sentence."""
 
 
 class VariationFailed(VariationEvent):
@@ -86,7 +108,9 @@ class VariationFailed(VariationEvent):
     TYPE: ClassVar[str] = "VARIATION_FAILED"
     ROUTING_KEY: ClassVar[str] = "image.variation.failed.v1"
     error_message: str
+    """Why nothing was made, in a sentence."""
     errors: dict[str, str] = Field(default_factory=dict)
+    """Family -> why it failed, in a sentence."""
 
 
 class VariationCancelled(VariationEvent):
@@ -95,6 +119,7 @@ class VariationCancelled(VariationEvent):
     TYPE: ClassVar[str] = "VARIATION_CANCELLED"
     ROUTING_KEY: ClassVar[str] = "image.variation.cancelled.v1"
     partial_urls: dict[str, dict[str, str]] = Field(default_factory=dict)
+    """Family -> picture name -> URL, of what was published before."""
 
 
 EVENTS: Final[tuple[type[Message], ...]] = (

@@ -91,20 +91,23 @@ class AmbiguousName(ValueError):
         super().__init__(f"{name!r} is ambiguous here: use {exact}")
 
 
-def picture_named(name: str, requested: Collection[str]) -> PictureName | None:
+def picture_named(
+    name: str, requested: Collection[str], *, families: Mapping[str, Family] = FAMILIES
+) -> PictureName | None:
     """What `name` means among the requested families; None if it means nothing. Raises AmbiguousName.
 
     `family.derivative` is always exact. A family's name or alias is its master and wins over an equal derivative name;
     a bare derivative name works if only one requested family has it.
     """
-    family_name, dot, derivative = name.partition(".")
-    canonical = _ALIASES.get(family_name, family_name)
-    if dot:
-        known = canonical in requested and derivative in {item.name for item in FAMILIES[canonical].derivatives}
-        return PictureName(family=canonical, derivative=derivative) if known else None
-    if canonical in requested:
-        return PictureName(family=canonical)
-    owners = [family for family in requested if name in {item.name for item in FAMILIES[family].derivatives}]
+    candidates = [family for family in families.values() if family.name in requested]
+    family_name, dot, derivative_name = name.partition(".")
+    for family in candidates:
+        if family_name == family.name or family_name in family.aliases:
+            if not dot:
+                return PictureName(family=family.name)
+            known = any(item.name == derivative_name for item in family.derivatives)
+            return PictureName(family=family.name, derivative=derivative_name) if known else None
+    owners = [family.name for family in candidates if any(item.name == name for item in family.derivatives)]
     if len(owners) > 1:
         raise AmbiguousName(name, owners)
     return PictureName(family=owners[0], derivative=name) if owners else None

@@ -11,7 +11,13 @@ class Value(BaseModel):
     """Data on the wire: immutable, camelCase. Readers ignore fields they do not know; producers may add some."""
 
     model_config = ConfigDict(
-        frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True
+        frozen=True,
+        extra="ignore",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        serialize_by_alias=True,
+        allow_inf_nan=False,  # JSON has neither
+        use_attribute_docstrings=True,
     )
 
 

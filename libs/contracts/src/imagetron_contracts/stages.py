@@ -3,7 +3,6 @@
 No pixels and no prompt text: pictures and the spec travel as object keys.
 """
 
-from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, Final
 
@@ -221,6 +220,10 @@ class Progress(FamilyMessage):
     step: int = Field(ge=0)
     steps: int = Field(ge=1)
 
+    def message_id(self) -> str:
+        """Every step of every image is news."""
+        return stage_message_id(self.job_id, self.revision, self.family, self.attempt, self.TYPE, self.index, self.step)
+
 
 class JobChanged(Message):
     """A job document has a new version: wakes whoever watches it."""
@@ -251,7 +254,7 @@ class ModelHealth(Message):
     is_available: bool
     response_seconds: float | None = None
     error: str | None = None
-    checked_at: datetime
+    checked_at: AwareDatetime
 
 
 STAGE_MESSAGES: Final[tuple[type[Message], ...]] = (

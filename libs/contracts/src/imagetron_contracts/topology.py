@@ -123,6 +123,8 @@ HINTS_MODEL_HEALTH: Final = HintQueue(ModelHealth)
 
 PROMPT_DESCRIBE: Final = RpcQueue("prompt.describe", DescribePrompts, time_to_live_seconds=5)
 
+RPC_QUEUES: Final = (PROMPT_DESCRIBE,)
+
 _EXCHANGE_OF: Final[dict[type[Message], Exchange]] = {
     **dict.fromkeys(EVENTS, Exchange.EVENTS),
     **dict.fromkeys(STAGE_MESSAGES, Exchange.STAGES),
@@ -134,6 +136,12 @@ _EXCHANGE_OF: Final[dict[type[Message], Exchange]] = {
 def exchange_of(message: type[Message]) -> Exchange:
     """Where messages of this type are published."""
     return _EXCHANGE_OF[message]
+
+
+def routing_keys(message: type[Message]) -> tuple[str, ...]:
+    """Every routing key that messages of this type may carry: one, or one for each lane."""
+    keys = dict.fromkeys(queue.routing_key for queue in QUEUES if queue.message is message)
+    return tuple(keys) or (message.ROUTING_KEY,)
 
 
 DELIVERY_LIMIT: Final = 5

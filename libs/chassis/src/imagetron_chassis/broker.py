@@ -1,0 +1,148 @@
+"""Builds the broker: two connections, the whole topology, and proof that our consumers exist. No handlers, no decisions."""
+
+import asyncio
+from collections.abc import Sequence
+
+from aio_pika import IncomingMessage
+from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
+from faststream.message import StreamMessage
+from faststream.rabbit import Channel, ExchangeType, QueueType, RabbitBroker, RabbitExchange, RabbitQueue
+
+from imagetron_chassis.errors import Transient
+from imagetron_chassis.logs import log
+from imagetron_chassis.publishing import RabbitPublisher
+from imagetron_contracts import topology
+from imagetron_contracts.topology import Exchange, Queue
+
+_EXCHANGE_TYPES = {
+    Exchange.EVENTS: ExchangeType.TOPIC,
+    Exchange.STAGES: ExchangeType.TOPIC,
+    Exchange.HINTS: ExchangeType.TOPIC,
+    Exchange.PROMPTS: ExchangeType.DIRECT,
+    Exchange.DEAD: ExchangeType.DIRECT,
+}
+RECONNECT_SECONDS = 1.0
+HEARTBEAT_SECONDS = 15
+
+
+class Broker:
+    """Two connections: one consumes, one publishes.
+
+    A broker short of memory or disk blocks connections that publish, and with them the acks of messages consumed there.
+    """
+
+    def __init__(self, url: str, service: str) -> None:
+        self.consuming = _connection(url, service, Channel(prefetch_count=1))
+        self.publishing = _connection(url, service, Channel(on_return_raises=True))
+        self.publisher = RabbitPublisher(self.publishing)
+        self._queues: list[str] = []
+
+    async def connect(self) -> None:
+        """Wait until the broker answers, however long that takes, then declare the topology."""
+        attempts = 0
+        while True:
+            try:
+                await self.publishing.start()
+                await self.declare_topology()
+                await self.consuming.connect()
+            except (AMQPError, OSError, ChannelInvalidStateError) as error:
+                attempts += 1
+                if attempts % 5 == 1:
+                    log().warning("broker_not_reachable", reason=str(error) or type(error).__name__, attempts=attempts)
+                await asyncio.sleep(RECONNECT_SECONDS)
+            else:
+                return
+
+    async def declare_topology(self) -> None:
+        """Declare everything of the contracts' topology: from its first moment a service can publish without a return."""
+        for name, kind in _EXCHANGE_TYPES.items():
+            await self.publishing.declare_exchange(RabbitExchange(name.value, type=kind, durable=True))
+        for queue in topology.QUEUES:
+            await self._declare_with_dead_letters(queue)
+        for seconds in topology.RETRY_DELAYS_SECONDS:
+            await self._declare_delay(seconds)
+
+    async def consumers_exist(self) -> None:
+        """Raise unless every queue we consume exists and has a consumer. TCP being up says nothing of the kind."""
+        connection = await self.publishing.connect()
+        channel = await connection.channel(publisher_confirms=False)
+        try:
+            for name in self._queues:
+                declared = await channel.declare_queue(name, passive=True)
+                if not declared.declaration_result.consumer_count:
+                    raise ConsumerMissing(f"nobody consumes {name}")
+        except (AMQPError, ChannelInvalidStateError, OSError) as error:
+            raise ConsumerMissing(f"a queue of ours cannot be seen: {type(error).__name__}") from error
+        finally:
+            if not channel.is_closed:
+                await channel.close()
+
+    def watch(self, queues: Sequence[str]) -> None:
+        """Count these queues' consumers in `consumers_exist`."""
+        self._queues.extend(queues)
+
+    async def close(self) -> None:
+        await self.consuming.stop()
+        await self.publishing.stop()
+
+    async def _declare_with_dead_letters(self, queue: Queue) -> None:
+        dead = await self.publishing.declare_queue(RabbitQueue(queue.dead_letters, queue_type=QueueType.QUORUM))
+        await dead.bind(Exchange.DEAD.value, routing_key=queue.name)
+        work = await self.publishing.declare_queue(work_queue(queue))
+        await work.bind(queue.exchange.value, routing_key=queue.routing_key)
+
+    async def _declare_delay(self, seconds: int) -> None:
+        name = topology.delay_queue(seconds)
+        await self.publishing.declare_exchange(RabbitExchange(name, type=ExchangeType.FANOUT, durable=True))
+        delay = RabbitQueue(
+            name,
+            queue_type=QueueType.QUORUM,
+            arguments={
+                "x-message-ttl": seconds * 1000,
+                # The default exchange: the message goes home under its routing key, its work queue's name.
+                "x-dead-letter-exchange": "",
+                "x-dead-letter-strategy": "at-least-once",
+                "x-overflow": "reject-publish",
+            },
+        )
+        declared = await self.publishing.declare_queue(delay)
+        await declared.bind(name)
+
+
+class ConsumerMissing(Transient):
+    """A queue that this service should consume has no consumer."""
+
+
+def work_queue(queue: Queue) -> RabbitQueue:
+    """A quorum queue whose rejected messages go to its own dead-letter queue, at least once."""
+    return RabbitQueue(
+        queue.name,
+        queue_type=QueueType.QUORUM,
+        arguments={
+            "x-delivery-limit": topology.DELIVERY_LIMIT,
+            "x-dead-letter-exchange": Exchange.DEAD.value,
+            "x-dead-letter-routing-key": queue.name,
+            "x-dead-letter-strategy": "at-least-once",
+            "x-overflow": "reject-publish",
+        },
+    )
+
+
+def _connection(url: str, service: str, channel: Channel) -> RabbitBroker:
+    return RabbitBroker(
+        url,
+        app_id=f"imagetron-{service}",
+        client_properties={"heartbeat": HEARTBEAT_SECONDS},
+        default_channel=channel,
+        # Draining is ours (delivery.py): FastStream must not wait on its own clock.
+        graceful_timeout=None,
+        reconnect_interval=RECONNECT_SECONDS,
+        logger=None,
+        apply_types=False,
+        decoder=_whole_message,
+    )
+
+
+async def _whole_message(message: StreamMessage[IncomingMessage]) -> StreamMessage[IncomingMessage]:
+    """Handlers of the chassis decode the envelope themselves, and answer the broker: they need the message, not its body."""
+    return message

@@ -1,0 +1,32 @@
+"""Every span, attribute, metric and log-field name that we emit, once. No SDK set-up."""
+
+from typing import Final
+
+# Attributes (OpenTelemetry's messaging conventions where they have a word for it).
+MESSAGE_ID: Final = "messaging.message.id"
+MESSAGE_TYPE: Final = "imagetron.message.type"
+QUEUE: Final = "messaging.destination.name"
+JOB_ID: Final = "imagetron.job.id"
+FAMILY: Final = "imagetron.job.family"
+TRY: Final = "imagetron.message.try"
+OUTCOME: Final = "imagetron.outcome"
+HTTP_METHOD: Final = "http.request.method"
+HTTP_ROUTE: Final = "http.route"
+HTTP_STATUS: Final = "http.response.status_code"
+
+# Metrics: name, unit, description.
+DELIVERIES: Final = ("deliveries", "1", "Messages handled, by queue and outcome")
+DELIVERY_SECONDS: Final = ("delivery.duration", "s", "Time from taking a message to answering the broker, by queue")
+PUBLISHED: Final = ("messages.published", "1", "Messages confirmed by the broker, by type")
+OUTBOX_SENT: Final = ("outbox.sent", "1", "Outbox entries confirmed by the broker")
+OUTBOX_SWEPT: Final = (
+    "outbox.swept",
+    "1",
+    "Documents whose outbox the sweep had to send, because the fast path did not",
+)
+HTTP_SECONDS: Final = ("http.server.request.duration", "s", "Duration of HTTP requests, by route and status")
+JOBS_FINISHED: Final = ("jobs.finished", "1", "Jobs that reached a terminal status, by status")
+FAMILIES_ADMITTED: Final = ("families.admitted", "1", "Families let into the broker, by lane")
+FAMILY_SECONDS: Final = ("family.duration", "s", "Time from admission to the end of a family, by outcome")
+MODEL_SECONDS: Final = ("model.duration", "s", "Time in the model for one family, by model")
+ENCODE_SECONDS: Final = ("encode.duration", "s", "Time spent cutting and encoding one image")
