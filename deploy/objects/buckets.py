@@ -30,12 +30,6 @@ def main() -> None:
             response_checksum_validation="when_required",
         ),
     )
-    expiry = {
-        "ID": "work-expires",
-        "Status": "Enabled",
-        "Filter": {"Prefix": "jobs/"},
-        "Expiration": {"Days": WORK_EXPIRES_AFTER_DAYS},
-    }
     work = os.environ["S3_WORK_BUCKET"]
     try:
         for bucket in (os.environ["S3_BUCKET"], work):
@@ -44,7 +38,19 @@ def main() -> None:
             except ClientError as error:
                 if error.response["Error"]["Code"] not in ALREADY_OURS:
                     raise
-        store.put_bucket_lifecycle_configuration(Bucket=work, LifecycleConfiguration={"Rules": [expiry]})
+        store.put_bucket_lifecycle_configuration(
+            Bucket=work,
+            LifecycleConfiguration={
+                "Rules": [
+                    {
+                        "ID": "work-expires",
+                        "Status": "Enabled",
+                        "Filter": {"Prefix": "jobs/"},
+                        "Expiration": {"Days": WORK_EXPIRES_AFTER_DAYS},
+                    }
+                ]
+            },
+        )
     except (BotoCoreError, ClientError) as error:
         sys.exit(f"the buckets could not be made: {error}")
 

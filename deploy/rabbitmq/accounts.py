@@ -11,6 +11,7 @@ import sys
 from urllib.parse import quote
 
 import httpx
+
 from imagetron_chassis.broker import Broker
 from imagetron_contracts.topology import PROMPT_DESCRIBE, QUEUES
 
@@ -35,7 +36,9 @@ async def prepare(management: httpx.AsyncClient, amqp_url: str, vhost: str, pass
     where = quote(vhost, safe="")
     administrator = httpx.URL(amqp_url).username
     await _put(management, f"/api/vhosts/{where}", {})
-    await _put(management, f"/api/permissions/{where}/{quote(administrator)}", {"configure": ".*", "write": ".*", "read": ".*"})
+    await _put(
+        management, f"/api/permissions/{where}/{quote(administrator)}", {"configure": ".*", "write": ".*", "read": ".*"}
+    )
     for service in SERVICES:
         await _put(management, f"/api/users/{service}", {"password": passwords[service], "tags": ""})
         await _put(management, f"/api/permissions/{where}/{service}", permissions(service))

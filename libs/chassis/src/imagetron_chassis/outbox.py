@@ -56,6 +56,7 @@ class Relay:
         self._publisher = publisher
         self._clock = clock
         self._running: dict[str, asyncio.Lock] = {}
+        self._kicked: set[asyncio.Task[None]] = set()
         meter = metrics.get_meter(__name__)
         self._sent = meter.create_counter(*semconv.OUTBOX_SENT)
         self._swept = meter.create_counter(*semconv.OUTBOX_SWEPT)
@@ -71,6 +72,17 @@ class Relay:
         finally:
             if not lock.locked():
                 self._running.pop(document_id, None)
+
+    def kick(self, document_id: str) -> None:
+        """Relay soon, without waiting for it."""
+        task = asyncio.create_task(self.relay(document_id))
+        self._kicked.add(task)
+        task.add_done_callback(self._kicked.discard)
+
+    async def finish(self) -> None:
+        """Wait for what was kicked off; what the broker does not take stays in the documents."""
+        if self._kicked:
+            await asyncio.wait(self._kicked)
 
     async def sweep(self) -> int:
         """Send what was left behind; say how many documents that were."""

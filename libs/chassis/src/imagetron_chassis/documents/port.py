@@ -1,8 +1,11 @@
 """The document-store port: what a service may ask of MongoDB, SQLite or memory. Small on purpose.
 
 A document is a JSON object with the string fields `_id` and an integer `version`. Values are strings, numbers, booleans,
-null, lists and objects; dates travel as `datetime` (UTC, milliseconds) and come back as such. Paths use dots
-(`idempotency.key`); a path never crosses a list. Every write is durable when the call returns.
+null, lists and objects; dates travel as `datetime` (UTC, milliseconds) and come back as such. Keys are text without dots
+and do not begin with `$`; text holds no NUL and no lone surrogate; integers fit 64 bits. Paths use dots
+(`idempotency.key`); a path never crosses a list, and a path that is declared, filtered or sorted by leads to a scalar.
+Values of different types are never equal (true is not 1), numbers are compared as numbers; null and absent sort first.
+Every write is durable when the call returns.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from imagetron_chassis.errors import ChassisError, Transient
+from imagetron_chassis.errors import ChassisError, Permanent, Transient
 
 Scalar = str | int | float | bool | datetime | None
 Document = dict[str, Any]
@@ -24,13 +27,19 @@ class Duplicate(ChassisError):
         self.key = key
 
 
+class DocumentRefused(Permanent, ValueError):
+    """A document, filter, cursor or name breaks the rules of this port: the caller has a bug. Nothing was written."""
+
+
 class DocumentsUnavailable(Transient):
     """The store cannot answer now; nothing can be said about the write that was under way but that it may be repeated."""
 
 
 @dataclass(frozen=True, slots=True)
 class UniqueKey:
-    """A combination of paths that at most one document may have. Documents missing any of the paths are exempt."""
+    """A combination of paths that at most one document may have. Documents missing any of the paths are exempt; null is
+    missing.
+    """
 
     name: str
     paths: tuple[str, ...]
@@ -63,7 +72,7 @@ class InSet:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """`at_least` <= value < `below`; an open end is None. Absent and null values never match."""
+    """`at_least` <= value < `below`; an open end is None. Absent and null values never match, nor do other types."""
 
     path: str
     at_least: Scalar = None
@@ -96,7 +105,8 @@ AFTER_LAST: Final = None
 class Documents(Protocol):
     """Single-document atomicity, no transactions.
 
-    Errors: Duplicate, DocumentsUnavailable (Transient). Documents given and returned are the caller's own copies.
+    Errors: Duplicate, DocumentRefused (Permanent), DocumentsUnavailable (Transient). Documents given and returned are
+    the caller's own copies.
     """
 
     async def prepare(self, *collections: Collection) -> None:

@@ -1,5 +1,6 @@
 """Antialiased shapes by signed distance, drawn in a figure's own coordinates: x to the right, y upwards, size 1 = `size` pixels."""
 
+import copy
 import math
 
 import numpy as np
@@ -23,6 +24,12 @@ class Figure:
         self._across = size * lean
         self._opacity = opacity
         self.mirrored = mirrored
+
+    def thinned(self, opacity: float) -> "Figure":
+        """The same pen with thinner ink."""
+        thin = copy.copy(self)
+        thin._opacity = self._opacity * opacity  # noqa: SLF001 its own copy
+        return thin
 
     def polygon(self, points: "list[Point] | tuple[Point, ...]", colour: "Colour | tuple[Colour, Colour]") -> None:
         """One colour, or two: the shape then turns from the first (left) to the second (right)."""
@@ -71,6 +78,26 @@ class Figure:
         t = np.clip((px * ex + py * ey) * (1.0 / max(ex * ex + ey * ey, 1e-9)), 0.0, 1.0)
         dx, dy = px - t * ex, py - t * ey
         self._ink(top, left, np.sqrt(dx * dx + dy * dy) - (ra + t * (rb - ra)), colour)
+
+    def lathe(
+        self, outline: "list[Point] | tuple[Point, ...]", colour: "Colour | tuple[Colour, Colour]", *, share: float = 1.0, x: float = 0.0
+    ) -> None:
+        """A body of revolution: `outline` gives (height, half width) upwards; `share` draws only its middle."""
+        heights = [height for height, _ in outline]
+        widest = max(half for _, half in outline)
+        window = self._window([self._pixel(x - widest, heights[0]), self._pixel(x + widest, heights[-1])], 1.5)
+        if window is None:
+            return
+        top, left, columns, rows = window
+        up = (rows[:, 0] - self._y) * (1.0 / self._down)
+        half = np.interp(up, heights, [half for _, half in outline]).astype(np.float32) * (self.size * share)
+        steep = np.empty_like(half)
+        steep[1:-1] = (half[2:] - half[:-2]) * 0.5
+        steep[0], steep[-1] = steep[1], steep[-2]
+        away = np.abs(columns - self._pixel(x, 0)[0])
+        distance = (away - half[:, None]) * (1.0 / np.sqrt(1.0 + np.minimum(steep * steep, 8.0)))[:, None]
+        beyond = np.maximum(heights[0] - up, up - heights[-1])[:, None] * self.size
+        self._ink(top, left, np.maximum(distance, beyond), colour)
 
     def box(self, left: float, bottom: float, right: float, top: float, colour: "Colour | tuple[Colour, Colour]") -> None:
         self.polygon(((left, bottom), (right, bottom), (right, top), (left, top)), colour)

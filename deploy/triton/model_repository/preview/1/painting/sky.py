@@ -4,7 +4,7 @@ import numpy as np
 
 from .colour import gradient, mixed, scaled
 from .figure import Figure
-from .noise import enlarged, fbm, profile, smoothstep
+from .noise import enlarged, fbm, profile, smoothstep, value_noise
 from .scene import Scene
 
 
@@ -47,8 +47,8 @@ def paint_stars(scene: Scene, batch: int) -> None:
         size = scale * (0.75 + 1.0 * brightness * brightness * brightness)
         pen = Figure(canvas, x, y, size, opacity=0.25 + 0.75 * brightness)
         pen.ellipse(0, 0, 1, 1, scene.palette.sun)
-        if brightness > 0.93:  # noqa: PLR2004 one star in fifteen sparkles
-            pen.glow(0, 0, 9, scaled(scene.palette.glow, 0.35))
+        if brightness > 0.97:  # noqa: PLR2004 one star in thirty sparkles
+            pen.glow(0, 0, 7, scaled(scene.palette.glow, 0.3))
 
 
 def paint_aurora(scene: Scene) -> None:
@@ -72,18 +72,27 @@ def paint_clouds(scene: Scene, layer: int, amount: float) -> None:
     canvas, palette = scene.canvas, scene.palette
     dice = scene.dice.named(f"clouds {layer}")
     height, width = int(scene.horizon) // 2, -(-canvas.width // 2)
-    scale = 1.25 * 1.75**layer
-    x = (np.arange(width, dtype=np.float32) * 2) * (scale / scene.unit)
-    y = (np.arange(height, dtype=np.float32) * 2) * (scale * 2.7 / scene.unit)
-    density = fbm(dice, y, x, 5 if layer == 0 else 3, 0.52)
+    scale = 1.15 * 1.7**layer
+    # A margin all around, so that the warp and the look towards the light never leave the field.
+    margin = int(scene.unit * 0.07) + 2
+    x = (np.arange(-margin, width + margin, dtype=np.float32) * 2) * (scale / scene.unit)
+    y = (np.arange(-margin, height + margin, dtype=np.float32) * 2) * (scale * 2.2 / scene.unit)
+    field = fbm(dice, y, x, 6 if layer == 0 else 4, 0.5)
+    # Bending the field hides the grid that lattice noise has.
+    bend = (value_noise(dice.named("bend"), y[margin:-margin] * 1.9, x[margin:-margin] * 2.3) - 0.5) * (margin * 1.3)
+    row = np.arange(height, dtype=np.float32)[:, None] + (bend * 0.6 + margin)
+    column = np.arange(width, dtype=np.float32)[None, :] + (bend + margin)
+    index = row.astype(np.int32) * field.shape[1] + column.astype(np.int32)
+    density = np.take(field.reshape(-1), index)
+    reach = max(2, int(scene.unit * 0.011))
+    rise = -reach if scene.sun_y < scene.horizon * 0.6 else reach // 2
+    toward = np.take(field.reshape(-1), index + (rise * field.shape[1] + reach * scene.light))
+    lit = np.clip(0.55 + (density - toward) * 4.6, 0.0, 1.0)
     centre = dice.between(0.22, 0.5) + 0.16 * layer
-    rows = (np.arange(height, dtype=np.float32) * (1.0 / height) - centre)[:, None]
-    density -= rows * rows * (0.62 + 0.5 * layer)
-    reach = max(2, int(scene.unit * 0.012))
-    toward = np.roll(density, (int(reach * (1 if scene.sun_y > scene.horizon * 0.5 else -1) * -0.8), -reach * scene.light), (0, 1))
-    lit = np.clip(0.55 + (density - toward) * 4.2, 0.0, 1.0)
-    edge = 0.6 - 0.17 * amount
-    cover = smoothstep(edge, edge + 0.13, density)
+    away = (np.arange(height, dtype=np.float32) * (1.0 / height) - centre)[:, None]
+    density -= away * away * (0.62 + 0.5 * layer)
+    edge = 0.61 - 0.17 * amount
+    cover = smoothstep(edge, edge + 0.11, density)
     cover *= (0.92 if layer == 0 else 0.6) * (0.75 if palette.is_night else 1.0)
     cover, lit = enlarged(cover, height * 2, canvas.width), enlarged(lit, height * 2, canvas.width)
     # Clouds far down fade into the haze, as everything does.

@@ -1,0 +1,1 @@
+"""The gateway's ports over real stores and in memory."""

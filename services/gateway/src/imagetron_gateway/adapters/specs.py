@@ -1,0 +1,38 @@
+"""Writes a revision's spec into the work store: the claim check that messages point to."""
+
+from imagetron_chassis.blobs import Blobs
+from imagetron_contracts.families import FAMILIES
+from imagetron_contracts.spec import FamilySpec, FileSpec, RenderSpec, spec_key
+from imagetron_gateway.domain.job import Family, Job
+
+
+class BlobSpecs:
+    """Implements the Specs port."""
+
+    def __init__(self, work: Blobs) -> None:
+        self._work = work
+
+    async def write(self, job: Job) -> None:
+        spec = RenderSpec(
+            job_id=job.id,
+            revision=job.revision,
+            prompt=job.final_prompt,
+            negative_prompt=job.negative_prompt,
+            model=job.model,
+            served_by=job.served_by,
+            steps=job.parameters.steps,
+            guidance_scale=job.parameters.guidance_scale,
+            families={name: _family_spec(family) for name, family in job.families.items()},
+        )
+        body = spec.model_dump_json(by_alias=True).encode()
+        await self._work.put_if_absent(spec_key(job.id, job.revision), body, content_type="application/json")
+
+
+def _family_spec(family: Family) -> FamilySpec:
+    table = FAMILIES[family.name]
+    derivatives = tuple(FileSpec(name=item.name, size=item.size) for item in table.derivatives)
+    return FamilySpec(
+        render=family.render,
+        seeds=tuple(image.seed for image in family.images),
+        files=(FileSpec(name=family.name, size=table.master), *derivatives),
+    )

@@ -1,0 +1,1 @@
+"""The HTTP surface: routers, request and response models, problems. No decisions about jobs."""

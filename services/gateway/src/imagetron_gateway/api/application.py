@@ -1,0 +1,42 @@
+"""The FastAPI application: routers, problems, middleware, the OpenAPI document."""
+
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+from imagetron_chassis.health import Health, health_routes
+from imagetron_gateway.api.access import Authenticate
+from imagetron_gateway.api.middleware import LimitedBody, Observed
+from imagetron_gateway.api.models import models_router
+from imagetron_gateway.api.pictures import PicturesDesk, pictures_router
+from imagetron_gateway.api.problems import answer_with_problems
+from imagetron_gateway.api.variations import VariationsDesk, variations_router
+
+_DESCRIPTION = """
+Turns an intent into published, correctly cropped pictures. Submitting answers at once with an id; read the variation to
+follow it, or subscribe to the events on the `imagetron.events` exchange. Errors are RFC 9457 problems with JSON pointers.
+"""
+
+
+def create_application(
+    *, authenticate: Authenticate, health: Health, variations: VariationsDesk, pictures: PicturesDesk
+) -> FastAPI:
+    """The whole HTTP surface of the gateway."""
+    app = FastAPI(
+        title="Imagetron",
+        version=version("imagetron-gateway"),
+        description=_DESCRIPTION,
+        middleware=[Middleware(Observed), Middleware(LimitedBody)],
+        redoc_url=None,
+        # One body is one JSON document, strictly: no form and no query smuggled into it.
+        redirect_slashes=False,
+    )
+    app.state.authenticate = authenticate
+    answer_with_problems(app)
+    app.routes.extend(health_routes(health))
+    app.include_router(variations_router(variations))
+    app.include_router(models_router(variations.models))
+    # Last: its two-segment names would catch the paths above.
+    app.include_router(pictures_router(pictures))
+    return app

@@ -1,0 +1,116 @@
+"""What wraps every request: one span, one log line, one measurement, safe headers, and a limit on the body."""
+
+import re
+import time
+import uuid
+from http import HTTPStatus
+from typing import Final
+
+from opentelemetry import metrics, trace
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from imagetron_chassis import semconv
+from imagetron_chassis.logs import log
+from imagetron_chassis.telemetry import context_of, traceparent
+from imagetron_gateway.api.problems import problem
+
+MAX_BODY_BYTES: Final = 64 * 1024
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+_SECURITY_HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+
+
+class Observed:
+    """A span in the caller's trace, `traceparent` and `X-Request-ID` out, a log line without query or body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        name, unit, description = semconv.HTTP_SECONDS
+        self._seconds = metrics.get_meter(__name__).create_histogram(name, unit, description)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in _QUIET:
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+        started = time.monotonic()
+        status = HTTPStatus.INTERNAL_SERVER_ERROR.value
+        tracer = trace.get_tracer(__name__)
+        parent = context_of(headers.get("traceparent"))
+        with tracer.start_as_current_span(
+            f"{scope['method']} request", context=parent, kind=trace.SpanKind.SERVER
+        ) as span:
+
+            async def send_with_headers(message: Message) -> None:
+                nonlocal status
+                if message["type"] == "http.response.start":
+                    status = message["status"]
+                    answer = MutableHeaders(scope=message)
+                    answer["X-Request-ID"] = request_id
+                    if own := traceparent():
+                        answer["traceparent"] = own
+                    for name, value in _SECURITY_HEADERS.items():
+                        answer.setdefault(name, value)
+                await send(message)
+
+            try:
+                await self._app(scope, receive, send_with_headers)
+            finally:
+                route = getattr(scope.get("route"), "path", "unmatched")
+                seconds = time.monotonic() - started
+                span.update_name(f"{scope['method']} {route}")
+                span.set_attributes(
+                    {semconv.HTTP_METHOD: scope["method"], semconv.HTTP_ROUTE: route, semconv.HTTP_STATUS: status}
+                )
+                self._seconds.record(seconds, {semconv.HTTP_ROUTE: route, semconv.HTTP_STATUS: status})
+                log().info(
+                    "request_handled",
+                    method=scope["method"],
+                    route=route,
+                    status=status,
+                    milliseconds=round(seconds * 1000, 1),
+                    request_id=request_id,
+                )
+
+
+class LimitedBody:
+    """Reads the body before anybody parses it, and refuses what is longer than the limit, whatever Content-Length says."""
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int = MAX_BODY_BYTES) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
+            await self._app(scope, receive, send)
+            return
+        chunks: list[bytes] = []
+        size = 0
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > self._max_bytes:
+                limit = f"the body is longer than {self._max_bytes} bytes; nothing was stored"
+                answer = problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", limit)
+                await answer(scope, receive, send)
+                return
+            chunks.append(chunk)
+            more = message.get("more_body", False)
+        body = b"".join(chunks)
+        replayed = False
+
+        async def replay() -> Message:
+            nonlocal replayed
+            if replayed:
+                return await receive()
+            replayed = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self._app(scope, replay, send)

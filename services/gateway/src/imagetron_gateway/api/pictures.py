@@ -1,0 +1,108 @@
+"""Pictures by name (`/api/images/{variation}/{picture}`, movable aliases) and by key (`/cdn/...`, immutable)."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
+
+from imagetron_chassis.blobs import Blobs, InvalidKey
+from imagetron_chassis.principals import Principal, system
+from imagetron_contracts.families import AmbiguousName, picture_named
+from imagetron_gateway.api.access import Allowed, Scope
+from imagetron_gateway.api.schemas import Responses
+from imagetron_gateway.domain.pictures import Picture, UrlOf, picture_of
+from imagetron_gateway.ports import Jobs
+
+# A name moves when the next revision ends; a cache may show the old picture this long.
+ALIAS_CACHE: Final = "public, max-age=60"
+IMMUTABLE_CACHE: Final = "public, max-age=31536000, immutable"
+Anyone = Annotated[Principal, Depends(Allowed(Scope.EVERYBODY))]
+# Published names are public: whoever may read the picture may resolve its name.
+_NAMES: Final = system("names")
+
+
+@dataclass(frozen=True, slots=True)
+class PicturesDesk:
+    """What these routes need. `public` is None where a CDN serves the objects: then names redirect to it."""
+
+    jobs: Jobs
+    url_of: UrlOf
+    public: Blobs | None
+
+
+def pictures_router(desk: PicturesDesk) -> APIRouter:
+    router = APIRouter(tags=["pictures"])
+    image: Responses = {200: {"content": {"image/webp": {}}, "description": "The picture."}, 304: {"description": "Not modified."}}
+
+    @router.api_route(
+        "/api/images/{variation_name}/{picture_name}",
+        methods=["GET", "HEAD"],
+        summary="A picture of a variation by name",
+        response_class=Response,
+        responses={**image, 302: {"description": "It lies on the CDN."}},
+    )
+    async def by_name(variation_name: str, picture_name: str, request: Request, _: Anyone) -> Response:
+        picture = await _resolve(desk.jobs, variation_name, picture_name)
+        etag = f'"{picture.file.digest}"'
+        headers = {"Cache-Control": ALIAS_CACHE, "ETag": etag}
+        if _matches(request, etag):
+            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+        if desk.public is None:
+            return RedirectResponse(desk.url_of(picture.file.key), HTTPStatus.FOUND, headers)
+        return await _object(desk.public, picture.file.key, headers)
+
+    if desk.public is not None:
+        public = desk.public
+
+        @router.api_route(
+            "/cdn/{job_id}/{file_name}",
+            methods=["GET", "HEAD"],
+            summary="A public object by its immutable key",
+            response_class=Response,
+            responses=image,
+        )
+        async def by_key(job_id: str, file_name: str, request: Request, _: Anyone) -> Response:
+            etag = f'"{file_name.partition(".")[0]}"'
+            headers = {"Cache-Control": IMMUTABLE_CACHE, "ETag": etag, "Access-Control-Allow-Origin": "*"}
+            if _matches(request, etag):
+                return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+            return await _object(public, f"{job_id}/{file_name}", headers)
+
+    return router
+
+
+async def _resolve(jobs: Jobs, variation_name: str, picture_name: str) -> Picture:
+    job = await jobs.by_name(variation_name, _NAMES)
+    if job is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, f"no variation named {variation_name[:100]!r}")
+    try:
+        name = picture_named(picture_name, job.families)
+    except AmbiguousName as error:
+        raise HTTPException(HTTPStatus.NOT_FOUND, str(error)) from error
+    if name is None:
+        raise HTTPException(
+            HTTPStatus.NOT_FOUND,
+            f"{job.name} has no picture {picture_name[:100]!r}; its families: {', '.join(job.families)}",
+        )
+    picture = picture_of(job, name)
+    if picture is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, f"{picture_name[:100]!r} of {job.name} is not published (yet)")
+    return picture
+
+
+async def _object(public: Blobs, key: str, headers: dict[str, str]) -> Response:
+    try:
+        info = await public.head(key)
+    except InvalidKey:
+        info = None
+    if info is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "no such object")
+    return Response(await public.get(key), media_type=info.content_type, headers=headers)
+
+
+def _matches(request: Request, etag: str) -> bool:
+    given = request.headers.get("if-none-match", "")
+    return given.strip() == "*" or etag in {item.strip().removeprefix("W/") for item in given.split(",")}

@@ -1,0 +1,181 @@
+"""RFC 9457 problems: the one table from error to answer. HTTP status codes live in this package and nowhere else."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from opentelemetry import trace
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from imagetron_chassis.errors import ChassisError, Retryable
+from imagetron_chassis.logs import log
+from imagetron_gateway.domain.saga import NotAllowed
+from imagetron_gateway.ports import InvalidCursor, NameTaken
+from imagetron_gateway.usecases import JobMissing
+
+MEDIA_TYPE: Final = "application/problem+json"
+_RETRY_AFTER_SECONDS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """One thing that is wrong with a request: a JSON pointer into the body (or the parameter's name), and the fix."""
+
+    pointer: str
+    detail: str
+
+
+class InvalidRequest(Exception):
+    """The request is readable, but not acceptable; every objection is listed."""
+
+    def __init__(self, *objections: Objection) -> None:
+        super().__init__("; ".join(f"{item.pointer}: {item.detail}" for item in objections))
+        self.objections = objections
+
+
+class ModelCannotServe(Exception):
+    """No generator vouches for this model now."""
+
+
+class ProblemError(BaseModel):
+    """A place and what is wrong there."""
+
+    pointer: str = Field(description="JSON pointer into the request body, or `?name` for a query parameter.")
+    detail: str
+
+
+class Problem(BaseModel):
+    """An RFC 9457 problem: what every error answer looks like."""
+
+    model_config = ConfigDict(title="Problem")
+
+    type: str = Field(description="A URN naming the kind of problem.")
+    title: str
+    status: int
+    detail: str
+    code: str = Field(description="The kind of problem in one stable word, for programs.")
+    trace_id: str | None = Field(description="Finds this request in logs and traces.")
+    retryable: bool = Field(description="Whether the same request can succeed later.")
+    errors: list[ProblemError] = []
+
+
+def problem(
+    status: HTTPStatus,
+    code: str,
+    detail: str,
+    *,
+    objections: Sequence[Objection] = (),
+    retryable: bool = False,
+    headers: dict[str, str] | None = None,
+) -> JSONResponse:
+    """The answer itself."""
+    span = trace.get_current_span().get_span_context()
+    body = Problem(
+        type=f"urn:imagetron:problem:{code}",
+        title=code.replace("-", " ").capitalize(),
+        status=status.value,
+        detail=detail,
+        code=code,
+        trace_id=f"{span.trace_id:032x}" if span.is_valid else None,
+        retryable=retryable,
+        errors=[ProblemError(pointer=item.pointer, detail=item.detail) for item in objections],
+    )
+    retry = {"Retry-After": str(_RETRY_AFTER_SECONDS)} if retryable else {}
+    return JSONResponse(body.model_dump(), status.value, {**retry, **(headers or {})}, media_type=MEDIA_TYPE)
+
+
+def _invalid(error: InvalidRequest) -> JSONResponse:
+    count = len(error.objections)
+    return problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "invalid-request",
+        f"{count} problem{'s' if count > 1 else ''} in the request; nothing was stored",
+        objections=error.objections,
+    )
+
+
+def _unreadable(error: RequestValidationError) -> JSONResponse:
+    """FastAPI's own validation, in our words. The input is never echoed: it may be a prompt."""
+    details = error.errors()
+    if details and details[0]["type"] == "json_invalid":
+        position = details[0]["loc"][-1]
+        return problem(HTTPStatus.BAD_REQUEST, "invalid-json", f"the body is not JSON: error at character {position}")
+    objections = [Objection(_pointer(item["loc"]), _said(item)) for item in details]
+    return _invalid(InvalidRequest(*objections))
+
+
+def _pointer(place: Sequence[str | int]) -> str:
+    where, *path = place
+    if where != "body":
+        return "?" + ".".join(map(str, path))
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def _said(item: Any) -> str:  # noqa: ANN401 - pydantic's error details
+    match item["type"]:
+        case "missing":
+            return "is required"
+        case "extra_forbidden":
+            return "unknown field; remove it"
+        case _:
+            return str(item["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+
+
+def _http(error: HTTPException) -> JSONResponse:
+    status = HTTPStatus(error.status_code)
+    code = {HTTPStatus.NOT_FOUND: "not-found", HTTPStatus.BAD_REQUEST: "bad-request"}.get(
+        status, status.phrase.lower().replace(" ", "-")
+    )
+    return problem(status, code, str(error.detail), headers=dict(error.headers or {}))
+
+
+def _unavailable(error: ChassisError) -> JSONResponse:
+    # The sentence may name hosts and drivers; callers get ours, the log gets that one.
+    log().warning("request_failed", reason=str(error))
+    if isinstance(error, Retryable):
+        detail = "a part of the service is away for the moment; nothing was stored"
+        return problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", detail, retryable=True)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "the request could not be carried out")
+
+
+_ANSWERS: Final[dict[type[Exception], Callable[[Any], JSONResponse]]] = {
+    InvalidRequest: _invalid,
+    RequestValidationError: _unreadable,
+    HTTPException: _http,
+    NameTaken: lambda error: problem(
+        HTTPStatus.CONFLICT, "name-taken", str(error), objections=[Objection("/name", "is taken; choose another")]
+    ),
+    NotAllowed: lambda error: problem(HTTPStatus.CONFLICT, "not-allowed", str(error)),
+    JobMissing: lambda error: problem(HTTPStatus.NOT_FOUND, "not-found", str(error)),
+    InvalidCursor: lambda error: _invalid(InvalidRequest(Objection("?after", str(error)))),
+    ModelCannotServe: lambda error: problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, "model-unavailable", str(error), retryable=True
+    ),
+    ChassisError: _unavailable,
+}
+
+
+def answer_with_problems(app: FastAPI) -> None:
+    """Register the table, and an answer without a stack trace for bugs."""
+    for kind, answer in _ANSWERS.items():
+        app.add_exception_handler(kind, _handler(answer))
+
+    async def bug(_: Request, error: Exception) -> JSONResponse:
+        log().error("request_crashed", error_type=type(error).__name__, exc_info=error)
+        return problem(
+            HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "something went wrong on our side; quote the trace_id"
+        )
+
+    app.add_exception_handler(Exception, bug)
+
+
+def _handler(answer: Callable[[Any], JSONResponse]) -> Callable[[Request, Exception], Awaitable[JSONResponse]]:
+    async def handle(_: Request, error: Exception) -> JSONResponse:
+        return answer(error)
+
+    return handle

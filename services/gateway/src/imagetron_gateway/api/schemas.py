@@ -1,0 +1,271 @@
+"""Request and response bodies of `/api/images/*`. Requests refuse unknown fields; responses are built here, never dumped."""
+
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from imagetron_contracts.families import FAMILIES, UnknownFamily, family_named
+from imagetron_contracts.media import Dimensions, ImageFormat
+from imagetron_gateway.domain.naming import MAX_LENGTH, objection_to
+
+MAX_PROMPT_CHARACTERS: Final = 4000
+MAX_SEED: Final = 2**63 - 1
+_CATEGORY: Final = r"^[A-Za-z0-9][A-Za-z0-9/_ .-]*$"
+
+
+def _whole(value: object) -> object:
+    """JSON has one kind of number: 3.0 is an integer, 2.5, true and "3" are not."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def _name(value: str) -> str:
+    if objection := objection_to(value):
+        raise ValueError(objection)
+    return value
+
+
+def _family(value: str) -> str:
+    try:
+        return family_named(value).name
+    except UnknownFamily as error:
+        raise ValueError(str(error)) from error
+
+
+def _distinct(values: list[str]) -> list[str]:
+    if repeated := sorted({value for value in values if values.count(value) > 1}):
+        raise ValueError(f"named twice (aliases count): {', '.join(repeated)}")
+    return values
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be empty")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_whole), Field(strict=True)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Text = Annotated[str, Field(strict=True)]
+
+
+class Body(BaseModel):
+    """A request body: camelCase, nothing unknown."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel)
+
+
+class GenerationBody(Body):
+    """What to make. What is left out takes the model's default; a left-out seed is drawn and reported."""
+
+    prompt: Annotated[Text, AfterValidator(_not_blank)] = Field(
+        max_length=MAX_PROMPT_CHARACTERS, description="Reaches the model byte for byte."
+    )
+    negative_prompt: Text = Field(default="", max_length=MAX_PROMPT_CHARACTERS)
+    seed: Whole = Field(default=-1, ge=0, le=MAX_SEED, description="The same inputs and seed give the same pictures.")
+    model: Text = Field(default="photorealistic", max_length=100, description="A name of GET /api/images/models.")
+    inference_steps: Whole = Field(default=0, description="Within the model's range.")
+    guidance_scale: Number = Field(default=0, description="Within the model's range.")
+
+
+class VariationBody(Body):
+    """A variation: one picture idea in several aspect families."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "hero-sunset-beach",
+                    "category": "marketing/seo",
+                    "families": ["square", "landscape", "facebook-og"],
+                    "generation": {
+                        "prompt": "Professional sunset beach scene, warm golden hour lighting, serene ocean waves",
+                        "negativePrompt": "people, text, watermark, low quality",
+                        "seed": 1234567890,
+                        "model": "photorealistic",
+                        "inferenceSteps": 30,
+                        "guidanceScale": 7.5,
+                    },
+                    "isDxJob": True,
+                }
+            ]
+        }
+    )
+
+    name: Annotated[Text, AfterValidator(_name)] = Field(
+        description=f"Unique; a segment of the pictures' URLs: at most {MAX_LENGTH} letters, digits, '-' and '_'."
+    )
+    category: Text = Field(
+        min_length=1, max_length=100, pattern=_CATEGORY, description="Yours to choose; told in events."
+    )
+    families: Annotated[list[Annotated[Text, AfterValidator(_family)]], AfterValidator(_distinct)] = Field(
+        min_length=1, description=f"One to all of: {', '.join(FAMILIES)}."
+    )
+    generation: GenerationBody
+    is_dx_job: Annotated[bool, Field(strict=True)] = Field(
+        default=False, description="Somebody is waiting for it: the interactive lane."
+    )
+
+
+class Shown(BaseModel):
+    """A response body: camelCase."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True)
+
+
+class Links(Shown):
+    """Where to go from here, absolute."""
+
+    self: str
+    by_name: str
+    regenerate: str
+
+
+class VariationAccepted(Shown):
+    """The answer to a submission: the work goes on without the caller."""
+
+    id: str
+    status: str
+    name: str
+    links: Links
+
+
+class FailureShown(Shown):
+    """Why a family, or an image of it, has no pictures."""
+
+    stage: str
+    code: str
+    message: str
+    retryable: bool
+    support_id: str | None
+
+
+class FamilyShown(Shown):
+    """How far a family is. `progress` runs from 0 to 1."""
+
+    status: str
+    progress: float
+    attempt: int
+    seeds: list[int]
+    error: FailureShown | None
+
+
+class PictureShown(Shown):
+    """One published picture. A master has its family's name; `image` is its index within the family."""
+
+    family: str
+    name: str
+    image: int
+    url: str = Field(description="Immutable: these bytes for ever.")
+    alias_url: str = Field(description="Moves to the newest finished revision.")
+    width: int
+    height: int
+    format: ImageFormat
+    bytes: int
+    digest: str
+
+
+class GenerationShown(Shown):
+    """The inputs, complete: enough to make the same pictures again."""
+
+    prompt: str
+    negative_prompt: str
+    seed: int
+    model: str
+    served_by: str
+    inference_steps: int
+    guidance_scale: float
+
+
+class TimingsShown(Shown):
+    """Where the time went."""
+
+    submitted_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    model_seconds: float
+    encode_seconds: float
+
+
+class VariationShown(Shown):
+    """A variation with everything that is known of it."""
+
+    id: str
+    name: str
+    category: str
+    status: str
+    revision: int
+    families: dict[str, FamilyShown]
+    derivatives: list[PictureShown]
+    generation: GenerationShown
+    is_dx_job: bool
+    error: str | None
+    timings: TimingsShown
+    created_at: datetime
+    updated_at: datetime
+    links: Links
+
+
+class VariationList(Shown):
+    """A page, newest first; `next` is the cursor of the following one."""
+
+    items: list[VariationShown]
+    next: str | None
+
+
+class IntegerRangeShown(Shown):
+    minimum: int
+    maximum: int
+    default: int
+
+
+class NumberRangeShown(Shown):
+    minimum: float
+    maximum: float
+    default: float
+
+
+class ModelShown(Shown):
+    """A model of the catalogue. `servedBy` names a stand-in where the model itself cannot run."""
+
+    name: str
+    title: str
+    description: str
+    provider: str
+    vram_gib: float = Field(alias="vramGiB")
+    inference_steps: IntegerRangeShown
+    guidance_scale: NumberRangeShown
+    native_sizes: list[Dimensions]
+    available: bool
+    served_by: str | None
+
+
+class ModelList(Shown):
+    items: list[ModelShown]
+    next: None = None
+
+
+class ModelHealthShown(Shown):
+    """The latest synthetic inference of one model."""
+
+    model: str
+    available: bool
+    response_time_seconds: float | None
+    checked_at: datetime | None
+    serves: list[str] = Field(description="Catalogue names that it answers for.")
+    error: str | None
+
+
+class MlHealthShown(Shown):
+    """Whether pictures can be made now, and how quickly a small one was."""
+
+    status: str = Field(description="`available`, `unavailable`, or `unknown` while no generator has reported.")
+    response_time_seconds: float | None
+    checked_at: datetime | None
+    models: list[ModelHealthShown]
+
+
+Responses = dict[int | str, dict[str, Any]]

@@ -1,0 +1,1 @@
+"""Jobs and the decisions about them: pure values and functions. No clock, no I/O, no chassis."""

@@ -1,0 +1,175 @@
+"""The job document: what a caller asked for, how far each family is, and what waits to be told. No decisions."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from pydantic import Field
+
+from imagetron_contracts.failures import FailureCode, Stage
+from imagetron_contracts.media import Dimensions
+from imagetron_contracts.message import Value
+from imagetron_contracts.stages import Lane, PublishedFile
+
+HISTORY_LIMIT: Final = 100
+
+
+class JobStatus(StrEnum):
+    """Terminal ones are left only by an explicit, recorded request."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_terminal(self) -> bool:
+        return self not in {JobStatus.QUEUED, JobStatus.RUNNING}
+
+
+class FamilyStatus(StrEnum):
+    """`waiting` is in the document store only; from `admitted` on the family is in the broker's bounded window."""
+
+    WAITING = "waiting"
+    ADMITTED = "admitted"
+    GENERATING = "generating"
+    DERIVING = "deriving"
+    PUBLISHING = "publishing"
+    COMPLETED = "completed"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_terminal(self) -> bool:
+        return self in {FamilyStatus.COMPLETED, FamilyStatus.PARTIAL, FamilyStatus.FAILED, FamilyStatus.CANCELLED}
+
+    @property
+    def is_in_flight(self) -> bool:
+        return not self.is_terminal and self is not FamilyStatus.WAITING
+
+
+class ImageStatus(StrEnum):
+    """How far one image is. Progress only goes forward."""
+
+    WAITING = "waiting"
+    RENDERED = "rendered"
+    DERIVED = "derived"
+    PUBLISHED = "published"
+    FAILED = "failed"
+
+    @property
+    def is_terminal(self) -> bool:
+        return self in {ImageStatus.PUBLISHED, ImageStatus.FAILED}
+
+
+class Failure(Value):
+    """Why an image or a family has no pictures. `supportId` finds the log lines."""
+
+    stage: Stage
+    code: FailureCode
+    message: str
+    support_id: str | None = None
+
+
+class Image(Value):
+    """One image of a family: its seed, the digest of its render, its public files."""
+
+    index: int
+    seed: int
+    status: ImageStatus = ImageStatus.WAITING
+    digest: str | None = None
+    files: tuple[PublishedFile, ...] = ()
+    failure: Failure | None = None
+
+
+class Family(Value):
+    """One family of the current revision."""
+
+    name: str
+    render: Dimensions
+    images: tuple[Image, ...]
+    status: FamilyStatus = FamilyStatus.WAITING
+    attempt: int = 1
+    requests_sent: int = 0
+    """How often this attempt was put into the broker; capped, so that lost work ends in a failure, not in a loop."""
+    budget_seconds: float = 0
+    admitted_at: datetime | None = None
+    started_at: datetime | None = None
+    check_at: datetime | None = None
+    finished_at: datetime | None = None
+    failure: Failure | None = None
+    fingerprint: str | None = None
+    model_seconds: float = 0
+    encode_seconds: float = 0
+
+
+class PublishedFamily(Value):
+    """What a family's names point to: the images of the newest finished revision that has any."""
+
+    revision: int
+    images: tuple[Image, ...]
+
+
+class Parameters(Value):
+    """What the caller chose for the model, defaults filled in."""
+
+    steps: int
+    guidance_scale: float
+    seed: int
+
+
+class Remark(Value):
+    """A line of the job's history."""
+
+    at: datetime
+    what: str
+    family: str | None = None
+    detail: str | None = None
+
+
+class OutboxEntry(Value):
+    """A message that was decided together with the document's state and is not yet confirmed by the broker."""
+
+    id: str
+    exchange: str
+    routing_key: str
+    body: str
+
+
+class Job(Value):
+    """One document, one writer. Everything that changes together is in here."""
+
+    id: str
+    version: int = 1
+    revision: int = 1
+    sequence: int = 0
+    """Of the last public event."""
+    owner: str
+    kind: str = "variation"
+    name: str
+    category: str
+    final_prompt: str
+    negative_prompt: str
+    model: str
+    served_by: str
+    parameters: Parameters
+    lane: Lane
+    status: JobStatus = JobStatus.QUEUED
+    families: dict[str, Family]
+    published: dict[str, PublishedFamily] = Field(default_factory=dict)
+    error: str | None = None
+    history: tuple[Remark, ...] = ()
+    outbox: tuple[OutboxEntry, ...] = ()
+    outbox_at: datetime | None = None
+    waiting_since: datetime | None = None
+    """When the oldest waiting family began to wait; absent when none waits: what admission looks for."""
+    in_flight_families: int = 0
+    next_check_at: datetime | None = None
+    traceparent: str | None = None
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None

@@ -1,0 +1,60 @@
+"""Finds a job's pictures: by name for aliases, all of them for lists and events."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from imagetron_contracts.families import PictureName
+from imagetron_contracts.stages import PublishedFile
+from imagetron_gateway.domain.job import Family, Image, ImageStatus, Job
+
+UrlOf = Callable[[str], str]
+"""The absolute public URL of an object key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One public file and where it belongs."""
+
+    family: str
+    image: int
+    file: PublishedFile
+
+
+def good_images(images: tuple[Image, ...]) -> list[Image]:
+    """Published images, lowest index first."""
+    return sorted((image for image in images if image.status is ImageStatus.PUBLISHED), key=lambda image: image.index)
+
+
+def family_urls(family: Family, url_of: UrlOf) -> dict[str, str]:
+    """Picture name -> URL of the lowest good image; empty if there is none."""
+    good = good_images(family.images)
+    return {file.name: url_of(file.key) for file in good[0].files} if good else {}
+
+
+def job_urls(job: Job, url_of: UrlOf) -> dict[str, dict[str, str]]:
+    """Family -> picture name -> URL, for the families that have any picture in the current revision."""
+    urls = {name: family_urls(family, url_of) for name, family in job.families.items()}
+    return {name: pictures for name, pictures in urls.items() if pictures}
+
+
+def shown_images(job: Job, family: str) -> tuple[Image, ...]:
+    """The images that a family's names point to: of the newest finished revision, before the first one as they come."""
+    published = job.published.get(family)
+    return published.images if published else job.families[family].images
+
+
+def pictures(job: Job) -> Iterator[Picture]:
+    """Every picture that the job shows, families in the caller's order, master first."""
+    for family in job.families:
+        for image in good_images(shown_images(job, family)):
+            for file in image.files:
+                yield Picture(family=family, image=image.index, file=file)
+
+
+def picture_of(job: Job, name: PictureName) -> Picture | None:
+    """The picture behind a resolved name, of the lowest good image; None while there is none."""
+    good = good_images(shown_images(job, name.family))
+    wanted = name.derivative or name.family
+    found = (file for image in good[:1] for file in image.files if file.name == wanted)
+    file = next(found, None)
+    return Picture(family=name.family, image=good[0].index, file=file) if file else None

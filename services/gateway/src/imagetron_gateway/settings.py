@@ -1,0 +1,109 @@
+"""The gateway's settings."""
+
+import ipaddress
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, Field, SecretStr
+
+from imagetron_chassis.settings import BaseServiceSettings, Environment
+
+_TRUE = {"1", "true", "yes", "on", "t", "y"}
+
+
+class Settings(BaseServiceSettings):
+    """Where it listens, where its documents are, how much it lets into the broker."""
+
+    PREFIX: ClassVar[str] = "GATEWAY_"
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(
+        default=8015,
+        ge=1,
+        le=65535,
+        validation_alias=AliasChoices("GATEWAY_PORT", "IMAGE_GENERATOR_PORT"),
+        description="Port of the API, the probes and the metrics.",
+    )
+    external_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/]+.*$",
+        description="Absolute base of links to this API, as callers see it.",
+    )
+    public_image_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/]+.*$",
+        validation_alias=AliasChoices("GATEWAY_PUBLIC_IMAGE_URL", "PUBLIC_IMAGE_URL"),
+        description="Absolute base of the public objects, the CDN. Default: /cdn of this gateway (filesystem store only).",
+    )
+    documents_url: SecretStr = Field(
+        description="Job documents: sqlite:////folder/file.sqlite3 or mongodb://...; required."
+    )
+    catalogue_path: Path | None = Field(
+        default=None, description="The model catalogue, a YAML file. Default: the one in the package."
+    )
+    stand_in_model: str | None = Field(
+        default=None, description="Provider's model that serves for those that cannot; for machines without weights."
+    )
+    trust_every_caller: bool = Field(
+        default=False,
+        description="Every caller may do everything. Must be set to listen on anything but loopback: callers cannot "
+        "authenticate yet, so keep others out by network rules.",
+    )
+    admission_interactive: int = Field(
+        default=32, ge=1, description="Families of the interactive lane that may be in the broker at once."
+    )
+    admission_batch: int = Field(default=16, ge=1, description="The same for the batch lane.")
+    check_seconds: float = Field(default=2, gt=0, description="How often overdue work is looked for.")
+
+    @classmethod
+    def contradictions(cls, given: Mapping[str, str]) -> list[str]:
+        problems = super().contradictions(given)
+        trusts = given.get("trust_every_caller", "").lower() in _TRUE
+        host = given.get("host", "127.0.0.1")
+        if not trusts and not is_loopback(host):
+            problems.append(
+                f"GATEWAY_HOST: {host} is reachable from outside and callers cannot authenticate yet; "
+                "listen on 127.0.0.1, or set GATEWAY_TRUST_EVERY_CALLER=true and keep others out by network rules"
+            )
+        if given.get("s3_bucket") and not given.get("public_image_url"):
+            problems.append("PUBLIC_IMAGE_URL: is required because S3_BUCKET is set; it is the bucket's public address")
+        scheme = urlsplit(given.get("documents_url", "sqlite://")).scheme
+        if scheme not in {"sqlite", "mongodb", "mongodb+srv"}:
+            problems.append(
+                f"GATEWAY_DOCUMENTS_URL: {scheme or 'no scheme'}: use sqlite:////folder/file or mongodb://..."
+            )
+        return problems
+
+    @property
+    def base_url(self) -> str:
+        """Of this API, without a slash at the end."""
+        return (self.external_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def objects_url(self) -> str:
+        """Of the public objects, without a slash at the end."""
+        return (self.public_image_url or f"{self.base_url}/cdn").rstrip("/")
+
+    @property
+    def serves_objects(self) -> bool:
+        """Whether the gateway itself stands in for the CDN."""
+        return self.public_image_url is None
+
+    @property
+    def stand_in(self) -> str | None:
+        """One machine without weights still makes pictures; elsewhere a model that cannot serve is refused."""
+        if self.stand_in_model:
+            return self.stand_in_model
+        return "preview" if self.environment is Environment.EMBEDDED else None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

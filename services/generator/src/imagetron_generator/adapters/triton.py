@@ -1,0 +1,140 @@
+"""The image model on a Triton server, over gRPC: cancellation and deadlines reach the model there, over HTTP they do not."""
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import grpc  # type: ignore[import-untyped]
+import numpy as np
+from tritonclient.grpc import InferInput, InferResult
+from tritonclient.grpc.aio import InferenceServerClient
+
+from imagetron_chassis.errors import ChassisError
+from imagetron_contracts.media import Dimensions
+from imagetron_generator.domain.renders import Rendered, RenderRequest
+from imagetron_generator.ports import (
+    ModelFailed,
+    ModelOutOfMemory,
+    ModelRefused,
+    ModelTimedOut,
+    ModelUnavailable,
+    OnStep,
+    QueueFull,
+)
+
+_CHANNEL_OPTIONS: Final = [
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    # gRPC's own back-off grows to two minutes, far longer than a restart of Triton.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+]
+# Without it an error in a stream arrives as a bare text, and its kind is anybody's guess.
+_WITH_STATUS_CODES: Final = {"triton_grpc_error": "true"}
+_RGB: Final = 3
+_QUEUE_FULL_SECONDS: Final = 5.0
+_AWAY_CODES: Final = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND, grpc.StatusCode.CANCELLED}
+# Triton 2.51 says these without a status, or with INTERNAL: a model that is not loaded, and one whose process died.
+_AWAY: Final = ("is not found", "no available versions", "not ready", "is not healthy")
+_NO_MEMORY: Final = ("out of memory", "outofmemory", "not enough memory")
+
+
+class TritonImageModel:
+    """One channel for the process; it connects at the first call and reconnects by itself.
+
+    Triton's own error texts may quote the prompt. They stay in Triton's log; ours name the model and the status.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._client: InferenceServerClient | None = None
+
+    async def render(self, request: RenderRequest, on_step: OnStep, *, deadline_seconds: float) -> Rendered:
+        responses = self._opened().stream_infer(
+            _one(request), stream_timeout=deadline_seconds, headers=_WITH_STATUS_CODES
+        )
+        rendered = None
+        try:
+            # To the very end: leaving a stream that is about to end makes Triton log an error.
+            async for result, error in responses:
+                if error is not None:
+                    raise _translated(grpc.StatusCode.UNKNOWN, error.message(), request, deadline_seconds)
+                rendered = _read(result, on_step, request) or rendered
+        except grpc.aio.AioRpcError as error:
+            raise _translated(error.code(), error.details() or "", request, deadline_seconds) from None
+        finally:
+            responses.cancel()
+        if rendered is None:
+            raise ModelFailed(f"the model {request.model} ended its answer without a picture")
+        return rendered
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+    def _opened(self) -> InferenceServerClient:
+        if self._client is None:
+            self._client = InferenceServerClient(self._url, channel_args=_CHANNEL_OPTIONS)
+        return self._client
+
+
+async def _one(request: RenderRequest) -> AsyncIterator[dict[str, Any]]:
+    """The only request of a stream. All inputs are always sent: Triton does not batch requests that differ in them."""
+    yield {
+        "model_name": request.model,
+        "inputs": [
+            _text("PROMPT", request.prompt),
+            _text("NEGATIVE_PROMPT", request.negative_prompt),
+            _number("SEED", "INT64", np.int64, request.seed),
+            _number("WIDTH", "INT32", np.int32, request.size.width),
+            _number("HEIGHT", "INT32", np.int32, request.size.height),
+            _number("STEPS", "INT32", np.int32, request.steps),
+            _number("GUIDANCE", "FP32", np.float32, request.guidance_scale),
+        ],
+    }
+
+
+def _text(name: str, value: str) -> InferInput:
+    tensor = InferInput(name, [1, 1], "BYTES")
+    tensor.set_data_from_numpy(np.array([[value.encode()]], dtype=np.object_))
+    return tensor
+
+
+def _number(name: str, datatype: str, kind: type[np.generic], value: float) -> InferInput:
+    tensor = InferInput(name, [1, 1], datatype)
+    tensor.set_data_from_numpy(np.array([[value]], dtype=kind))
+    return tensor
+
+
+def _read(result: InferResult, on_step: OnStep, request: RenderRequest) -> Rendered | None:
+    """Progress goes to `on_step`; the response with the picture is the picture."""
+    step, steps = result.as_numpy("STEP"), result.as_numpy("STEPS")
+    if step is not None and step.size and steps is not None and steps.size:
+        on_step(int(step.flat[0]), int(steps.flat[0]))
+    image = result.as_numpy("IMAGE")
+    if image is None or not image.size:
+        return None
+    height, width, channels = image.shape[-3:] if image.ndim >= _RGB else (0, 0, 0)
+    if channels != _RGB or image.size != height * width * _RGB or image.dtype != np.uint8:
+        raise ModelFailed(
+            f"the model {request.model} answered with {image.dtype} of shape {image.shape}, no RGB picture"
+        )
+    fingerprint = result.as_numpy("FINGERPRINT")
+    made_by = bytes(fingerprint.flat[0]).decode() if fingerprint is not None and fingerprint.size else request.model
+    return Rendered(image.tobytes(), Dimensions(width=width, height=height), made_by)
+
+
+def _translated(code: grpc.StatusCode, text: str, request: RenderRequest, deadline_seconds: float) -> ChassisError:
+    """What a status means to us. The text is read for what no status code can say, and goes no further."""
+    said, model, status = text.lower(), request.model, code.name
+    if any(words in said for words in _NO_MEMORY):
+        return ModelOutOfMemory(f"the model {model} is out of memory for {request.size} in {request.steps} steps")
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED or "maximum queue size" in said or "request timeout expired" in said:
+        return QueueFull(f"the model {model} has a full queue ({status})", retry_after_seconds=_QUEUE_FULL_SECONDS)
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return ModelTimedOut(f"the model {model} did not answer within {deadline_seconds:.1f} s")
+    if code in _AWAY_CODES or any(words in said for words in _AWAY):
+        return ModelUnavailable(f"the model {model} cannot be called now ({status})")
+    if code in {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.OUT_OF_RANGE}:
+        return ModelRefused(f"the model {model} refuses {request.size} in {request.steps} steps ({status})")
+    return ModelFailed(f"the model {model} failed ({status})")

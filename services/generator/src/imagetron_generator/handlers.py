@@ -1,0 +1,80 @@
+"""Inbound: requested families of both lanes, and cancellations."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import cast
+
+from imagetron_chassis.blobs import Blobs
+from imagetron_chassis.clock import Clock
+from imagetron_chassis.delivery import Facts, GivenUp, Subscription
+from imagetron_chassis.logs import log
+from imagetron_contracts.envelope import Envelope
+from imagetron_contracts.failures import Stage
+from imagetron_contracts.message import Message
+from imagetron_contracts.stages import FamilyRequested, JobCancelled, StageFailed
+from imagetron_contracts.topology import GENERATOR_BATCH, GENERATOR_INTERACTIVE
+from imagetron_generator.ports import ImageModel, Timer
+from imagetron_generator.usecases.calls import ModelCalls
+from imagetron_generator.usecases.render_family import render_family
+from imagetron_generator.usecases.slots import Slots
+
+
+@dataclass(frozen=True, slots=True)
+class Dependencies:
+    """What the handlers pass on."""
+
+    facts: Facts
+    work: Blobs
+    model: ImageModel
+    calls: ModelCalls
+    slots: Slots
+    clock: Clock
+    timer: Timer
+
+
+def subscriptions(deps: Dependencies, *, concurrency: int) -> list[Subscription]:
+    """Each lane may fill all slots; more in hand would keep families from another process that is free."""
+
+    async def on_family_requested(envelope: Envelope) -> Sequence[Message]:
+        request = cast("FamilyRequested", envelope.data)  # the consumer reads no other type from these queues
+        async with deps.slots.taken(request.lane):
+            return await render_family(
+                request,
+                tries=envelope.try_count,
+                work=deps.work,
+                model=deps.model,
+                announce=partial(deps.facts.publish, cause=envelope),
+                calls=deps.calls,
+                clock=deps.clock,
+                timer=deps.timer,
+            )
+
+    return [
+        Subscription(queue, on_family_requested, failure=family_failed, concurrency=concurrency)
+        for queue in (GENERATOR_INTERACTIVE, GENERATOR_BATCH)
+    ]
+
+
+def family_failed(message: Message, given_up: GivenUp) -> Sequence[Message]:
+    """What the owner hears when the generator gives up on a family's images."""
+    request = cast("FamilyRequested", message)
+    return [
+        StageFailed(
+            job_id=request.job_id,
+            revision=request.revision,
+            family=request.family,
+            attempt=request.attempt,
+            stage=Stage.GENERATING,
+            code=given_up.code,
+            message=given_up.message,
+            image_indexes=request.image_indexes,
+            support_id=given_up.support_id,
+        )
+    ]
+
+
+async def on_job_cancelled(hint: JobCancelled, *, calls: ModelCalls) -> None:
+    """Free the model at once; the marker object does the rest."""
+    if ended := calls.end(hint.job_id, hint.revision):
+        log().info("model_calls_ended", job_id=hint.job_id, revision=hint.revision, calls=ended)

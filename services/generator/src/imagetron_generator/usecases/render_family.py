@@ -1,0 +1,154 @@
+"""Renders the images of a family that are not there yet, and says which are good and why the others are not."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from opentelemetry import metrics, trace
+from pydantic import ValidationError
+
+from imagetron_chassis import semconv
+from imagetron_chassis.blobs import Blobs
+from imagetron_chassis.clock import Clock
+from imagetron_chassis.errors import ChassisError, Permanent, RateLimited, Retryable, Transient
+from imagetron_chassis.logs import log
+from imagetron_chassis.verdicts import failure_code
+from imagetron_contracts.message import Message
+from imagetron_contracts.spec import RenderSpec, cancelled_key
+from imagetron_contracts.stages import FamilyRequested, FamilyStarted, ImageError, RendersGenerated
+from imagetron_generator.domain.renders import RenderRecord, share_of
+from imagetron_generator.ports import Announce, ImageModel, Timer
+from imagetron_generator.usecases.calls import CallEnded, ModelCalls
+from imagetron_generator.usecases.render_image import recorded_render, render_image
+
+# Good images wait for a bad one about as long as a model takes to come back: 5, 5 and 30 s lie before tries 2, 3, 4.
+TRIES_FOR_THE_REST: Final = 3
+
+
+class SpecUnusable(Permanent):
+    """The spec object does not hold what the message asks for."""
+
+
+async def render_family(
+    request: FamilyRequested,
+    *,
+    tries: int,
+    work: Blobs,
+    model: ImageModel,
+    announce: Announce,
+    calls: ModelCalls,
+    clock: Clock,
+    timer: Timer,
+) -> list[Message]:
+    """RENDERS_GENERATED, or nothing for a cancelled job. Raises when no image is good, or when another try may help.
+
+    Done twice, it calls the model only for images whose render is not complete in the work store.
+    """
+    if await _is_cancelled(request, work):
+        return []
+    spec = await _spec_of(request, work)
+    records = {index: await recorded_render(request, index, work=work) for index in request.image_indexes}
+    good = {index: record for index, record in records.items() if record}
+    missing = [index for index in request.image_indexes if index not in good]
+    failures: dict[int, ChassisError] = {}
+    if missing:
+        await announce(_started(request, clock))
+    ends_at = timer() + request.budget_seconds
+    with trace.get_tracer(__name__).start_as_current_span("render family") as span:
+        span.set_attributes({semconv.FAMILY: request.family, semconv.MODEL: spec.served_by})
+        for done, index in enumerate(missing):
+            try:
+                good[index] = await render_image(
+                    request,
+                    index,
+                    spec,
+                    deadline_seconds=share_of(ends_at - timer(), len(missing) - done),
+                    work=work,
+                    model=model,
+                    announce=announce,
+                    calls=calls,
+                    timer=timer,
+                )
+            except CallEnded:
+                log().info("family_dropped", family=request.family, reason="its model call was ended by a cancellation")
+                return []
+            except ChassisError as error:
+                failures[index] = error
+                log().warning("image_failed", family=request.family, index=index, reason=str(error), tries=tries)
+            if await _is_cancelled(request, work):
+                return []
+    _raise_if_another_try_may_help(good, failures, tries)
+    return [_result(request, spec, good, failures)]
+
+
+async def _is_cancelled(request: FamilyRequested, work: Blobs) -> bool:
+    marker = await work.head(cancelled_key(request.job_id, request.revision))
+    if marker:
+        log().info("family_dropped", family=request.family, reason="its job is cancelled")
+    return marker is not None
+
+
+async def _spec_of(request: FamilyRequested, work: Blobs) -> RenderSpec:
+    try:
+        spec = RenderSpec.model_validate_json(await work.get(request.spec_key))
+    except ValidationError as error:
+        # Neither the error nor its cause may go on: pydantic quotes what it read, and that is the prompt.
+        fields = sorted({".".join(map(str, problem["loc"])) for problem in error.errors(include_input=False)})
+        raise SpecUnusable(f"the spec {request.spec_key} cannot be read: {', '.join(fields)}") from None
+    family = spec.families.get(request.family)
+    if family is None:
+        raise SpecUnusable(f"the spec {request.spec_key} has no family {request.family}")
+    if max(request.image_indexes) >= len(family.seeds):
+        asked, seeds = max(request.image_indexes), len(family.seeds)
+        raise SpecUnusable(f"the spec {request.spec_key} has {seeds} seeds for {request.family}: no image {asked}")
+    return spec
+
+
+def _started(request: FamilyRequested, clock: Clock) -> FamilyStarted:
+    return FamilyStarted(
+        job_id=request.job_id,
+        revision=request.revision,
+        family=request.family,
+        attempt=request.attempt,
+        image_indexes=request.image_indexes,
+        started_at=clock.now(),
+    )
+
+
+def _raise_if_another_try_may_help(
+    good: Mapping[int, RenderRecord], failures: Mapping[int, ChassisError], tries: int
+) -> None:
+    """Nothing good: the error speaks for all. Something good: it waits a few tries for what had no effect, no more."""
+    errors = sorted(failures.values(), key=lambda error: not isinstance(error, Retryable))
+    if errors and not good:
+        raise errors[0]
+    passing = [error for error in errors if isinstance(error, Transient | RateLimited)]
+    if passing and tries <= TRIES_FOR_THE_REST:
+        raise passing[0]
+
+
+def _result(
+    request: FamilyRequested, spec: RenderSpec, good: Mapping[int, RenderRecord], failures: Mapping[int, ChassisError]
+) -> RendersGenerated:
+    records = [good[index] for index in sorted(good)]
+    model_seconds = sum(record.model_seconds for record in records)
+    _model_seconds.record(model_seconds, {semconv.MODEL: spec.served_by})
+    return RendersGenerated(
+        job_id=request.job_id,
+        revision=request.revision,
+        family=request.family,
+        attempt=request.attempt,
+        errors=tuple(
+            ImageError(index=index, code=failure_code(error), message=str(error))
+            for index, error in sorted(failures.items())
+        ),
+        spec_key=request.spec_key,
+        images=tuple(record.image for record in records),
+        model=spec.model,
+        served_by=spec.served_by,
+        # More than one only if the model was changed between two tries.
+        fingerprint=", ".join(dict.fromkeys(record.fingerprint for record in records)),
+        model_seconds=model_seconds,
+    )
+
+
+_model_seconds = metrics.get_meter(__name__).create_histogram(*semconv.MODEL_SECONDS)

@@ -1,0 +1,11 @@
+"""The prompt service's settings: so far those of every service."""
+
+from typing import ClassVar
+
+from imagetron_chassis.settings import BaseServiceSettings
+
+
+class Settings(BaseServiceSettings):
+    """Nothing of its own yet."""
+
+    PREFIX: ClassVar[str] = "PROMPT_"

