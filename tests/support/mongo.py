@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from pymongo import MongoClient
 from support.eventually import eventually_sync
 from support.ports import free_port
 
@@ -56,3 +58,10 @@ def _answers(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def drop_database(server: MongoServer, name: str) -> None:
+    """Leave nothing behind in a MongoDB that outlives the tests."""
+    if server.is_real:
+        with MongoClient[dict[str, Any]](server.url) as client:
+            client.drop_database(name)

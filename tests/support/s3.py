@@ -36,17 +36,6 @@ class S3Server:
     has_conditional_puts: bool = True
     verifies_signatures: bool = False
 
-    def make_bucket(self) -> None:
-        client = boto3.client(
-            "s3",
-            endpoint_url=self.endpoint,
-            region_name="us-east-1",
-            aws_access_key_id=self.access_key_id,
-            aws_secret_access_key=self.secret_access_key,
-        )
-        client.create_bucket(Bucket=self.bucket)
-        client.close()
-
 
 class _OneAtATime:
     """moto looks at the condition and stores in two steps; a real store does it in one."""
@@ -67,11 +56,23 @@ def moto_s3() -> Iterator[S3Server]:
     serving = threading.Thread(target=server.serve_forever, daemon=True)
     serving.start()
     moto = S3Server(f"http://127.0.0.1:{server.server_port}")
-    moto.make_bucket()
+    _make_bucket(moto)
     yield moto
     server.shutdown()
     serving.join()
     server.server_close()
+
+
+def _make_bucket(server: S3Server) -> None:
+    client = boto3.client(
+        "s3",
+        endpoint_url=server.endpoint,
+        region_name="us-east-1",  # elsewhere moto wants a location constraint
+        aws_access_key_id=server.access_key_id,
+        aws_secret_access_key=server.secret_access_key,
+    )
+    client.create_bucket(Bucket=server.bucket)
+    client.close()
 
 
 @pytest.fixture(scope="session")
@@ -84,6 +85,7 @@ def rclone_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 def running_rclone(folder: Path, port: int = 0) -> Iterator[S3Server]:
     port = port or free_port()
     server = S3Server(f"http://127.0.0.1:{port}", has_conditional_puts=False, verifies_signatures=True)
+    (folder / server.bucket).mkdir(exist_ok=True)
     process = subprocess.Popen(
         [
             *(_rclone_program(), "serve", "s3", str(folder), "--config", "", "--addr", f"127.0.0.1:{port}"),
@@ -95,7 +97,6 @@ def running_rclone(folder: Path, port: int = 0) -> Iterator[S3Server]:
     try:
         eventually_sync(lambda: process.poll() is not None or _listens(port), within_seconds=30)
         assert process.poll() is None, f"rclone ended with {process.returncode} before it listened on {port}"
-        server.make_bucket()
         yield server
     finally:
         process.terminate()
@@ -157,10 +158,10 @@ async def no_answer(_writer: asyncio.StreamWriter, closing: asyncio.Event) -> No
 
 
 async def trickle(writer: asyncio.StreamWriter, closing: asyncio.Event) -> None:
-    """A megabyte promised, twenty bytes a second sent: no read ever times out."""
+    """A megabyte promised, a kilobyte a second sent: no read ever times out."""
     writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")
     while not closing.is_set():
-        writer.write(b"x")
+        writer.write(b"x" * 50)
         await writer.drain()
         with suppress(TimeoutError):
             await asyncio.wait_for(closing.wait(), 0.05)

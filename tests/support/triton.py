@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from imagetron_cli.embedded.triton import TritonPorts, command, is_ready, prepare
+from imagetron_cli.embedded.triton import TritonPorts, command, is_ready, prepare, sweep
 from tritonclient.grpc import InferInput
 from tritonclient.grpc.aio import InferenceServerClient
 
@@ -60,6 +60,7 @@ def running_triton(folder: Path, repository: Path = REPOSITORY, models: tuple[st
         yield RunningTriton(ports, process, log)
     finally:
         _stop(process)
+        sweep(ports)
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:

@@ -108,6 +108,7 @@ def command(
         f"--http-port={ports.http}",
         "--metrics-address=127.0.0.1",
         f"--metrics-port={ports.metrics}",
+        f"--backend-config=python,shm-region-prefix-name={_memory_prefix(ports)}",
         "--allow-gpu-metrics=false",
         "--pinned-memory-pool-byte-size=0",
         "--exit-timeout-secs=20",
@@ -125,6 +126,16 @@ def command(
         "LANG": "C.UTF-8",
     }
     return arguments, variables
+
+
+def sweep(ports: TritonPorts, shared_memory: Path = Path("/dev/shm")) -> None:  # noqa: S108 where Linux keeps it
+    """Remove the shared memory that a killed server on these ports left behind. Not while one is running there."""
+    for region in shared_memory.glob(f"{_memory_prefix(ports)}*"):
+        region.unlink(missing_ok=True)
+
+
+def _memory_prefix(ports: TritonPorts) -> str:
+    return f"imagetron-triton-{ports.grpc}-"
 
 
 async def is_ready(grpc_port: int, *, within_seconds: float = 5) -> bool:

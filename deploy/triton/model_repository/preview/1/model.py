@@ -18,11 +18,8 @@ from painting import VERSION, Order, Painting, Refused, text_of
 
 FINGERPRINT = f"preview-{VERSION} numpy-{np.__version__} {platform.machine()}"
 
-_CODES = {
-    "INVALID_ARGUMENT": pb_utils.TritonError.INVALID_ARG,
-    "RESOURCE_EXHAUSTED": pb_utils.TritonError.UNAVAILABLE,
-    "CANCELLED": pb_utils.TritonError.CANCELLED,
-}
+# Names and not values: pb_utils.TritonError exists only once the server has started this process.
+TRITON_CODES = {"INVALID_ARGUMENT": "INVALID_ARG", "RESOURCE_EXHAUSTED": "UNAVAILABLE", "CANCELLED": "CANCELLED"}
 
 
 def _tensor(name: str, value: object, kind: object) -> "pb_utils.Tensor":
@@ -81,5 +78,5 @@ class TritonPythonModel:
 
     def _fail(self, sender: object, code: str, sentence: str) -> None:
         # A gRPC stream carries an error's text and not its code, so the text begins with the code.
-        response = pb_utils.InferenceResponse(error=pb_utils.TritonError(f"{code}: {sentence}", _CODES[code]))
-        sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+        error = pb_utils.TritonError(f"{code}: {sentence}", getattr(pb_utils.TritonError, TRITON_CODES[code]))
+        sender.send(pb_utils.InferenceResponse(error=error), flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)

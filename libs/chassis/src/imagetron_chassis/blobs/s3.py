@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_EXPIRES_SECONDS: Final = 604_800  # the limit of signature version 4: one week
-_CHUNK_BYTES: Final = 16_384  # small, so that a trickling answer is looked at often
+# A chunk takes about as long as all before it, so a trickle holds its thread for twice the deadline, not for hours.
+_FIRST_CHUNK_BYTES: Final = 64
+_LARGEST_CHUNK_BYTES: Final = 16_384
 _SLOW_DOWN: Final = frozenset(
     {"SlowDown", "Throttling", "ThrottlingException", "TooManyRequests", "RequestLimitExceeded"}
 )
@@ -126,11 +128,12 @@ class S3Blobs:
         until = time.monotonic() + self._deadline_seconds
 
         def read() -> bytes:
-            chunks = []
+            chunks, size = [], _FIRST_CHUNK_BYTES
             with closing(self._client.get_object(Bucket=self._bucket, Key=name)["Body"]) as body:
-                for chunk in body.iter_chunks(_CHUNK_BYTES):
+                while chunk := body.read(size):
                     chunks.append(chunk)
                     _check(until)
+                    size = min(2 * size, _LARGEST_CHUNK_BYTES)
             return b"".join(chunks)
 
         return await self._call(f"the get of {key}", read, missing=BlobMissing(key))

@@ -47,7 +47,7 @@ def present(paths: Sequence[str]) -> Query:
 def refused_key(collection: Collection, message: str) -> str:
     """The name of the unique key behind a duplicate-key message, which tells the index."""
     for key in collection.unique:
-        if re.search(rf"index: ?'?{index_name(collection, key.paths)}\b", message):
+        if re.search(rf"index:? '?{index_name(collection, key.paths)}\b", message):
             return key.name
     return "_id"
 

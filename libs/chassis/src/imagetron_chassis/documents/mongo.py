@@ -30,10 +30,10 @@ from imagetron_chassis.documents.port import (
     Sort,
 )
 
-# A caller of the gateway gets its 503 after about two seconds when no server is there; a server that is there but slow
-# (two seconds an operation) is still waited for.
+# A caller of the gateway gets its 503 after about two seconds when no server is there; one that is there but takes two
+# seconds an operation is still waited for. The driver's timeoutMS would stand for all of these, and make both as long.
 _SELECTION_MILLISECONDS: Final = 2_000
-_OPERATION_MILLISECONDS: Final = 8_000
+_ANSWER_MILLISECONDS: Final = 5_000
 # IndexOptionsConflict and IndexKeySpecsConflict.
 _INDEX_CONFLICTS: Final = frozenset({85, 86})
 
@@ -52,7 +52,8 @@ class MongoDocuments:
             readPreference="primary",
             serverSelectionTimeoutMS=_SELECTION_MILLISECONDS,
             connectTimeoutMS=_SELECTION_MILLISECONDS,
-            timeoutMS=_OPERATION_MILLISECONDS,
+            waitQueueTimeoutMS=_SELECTION_MILLISECONDS,
+            socketTimeoutMS=_ANSWER_MILLISECONDS,
         )
         self._database = self._client[database]
 

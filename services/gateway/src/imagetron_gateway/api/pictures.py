@@ -35,7 +35,10 @@ class PicturesDesk:
 
 def pictures_router(desk: PicturesDesk) -> APIRouter:
     router = APIRouter(tags=["pictures"])
-    image: Responses = {200: {"content": {"image/webp": {}}, "description": "The picture."}, 304: {"description": "Not modified."}}
+    image: Responses = {
+        200: {"content": {"image/webp": {}}, "description": "The picture."},
+        304: {"description": "Not modified."},
+    }
 
     @router.api_route(
         "/api/images/{variation_name}/{picture_name}",

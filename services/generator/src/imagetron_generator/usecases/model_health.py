@@ -19,6 +19,7 @@ from imagetron_generator.ports import Announce, ImageModel, Timer
 DEADLINE_SECONDS: Final = 30.0
 _SIZE: Final = Dimensions(width=128, height=128)
 _STEPS: Final = 2
+_available = metrics.get_meter(__name__).create_gauge(*semconv.MODEL_AVAILABLE)
 
 
 async def report_model_health(
@@ -57,6 +58,3 @@ async def _tried(name: str, *, reporter: str, model: ImageModel, clock: Clock, t
 
 def _ignore_step(_step: int, _steps: int) -> None:
     return
-
-
-_available = metrics.get_meter(__name__).create_gauge(*semconv.MODEL_AVAILABLE)

@@ -22,6 +22,7 @@ from imagetron_generator.usecases.render_image import recorded_render, render_im
 
 # Good images wait for a bad one about as long as a model takes to come back: 5, 5 and 30 s lie before tries 2, 3, 4.
 TRIES_FOR_THE_REST: Final = 3
+_model_seconds = metrics.get_meter(__name__).create_histogram(*semconv.MODEL_SECONDS)
 
 
 class SpecUnusable(Permanent):
@@ -149,6 +150,3 @@ def _result(
         fingerprint=", ".join(dict.fromkeys(record.fingerprint for record in records)),
         model_seconds=model_seconds,
     )
-
-
-_model_seconds = metrics.get_meter(__name__).create_histogram(*semconv.MODEL_SECONDS)

@@ -1,0 +1,5 @@
+"""The server that these tests share."""
+
+from support.triton import triton
+
+__all__ = ["triton"]
