@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pymongo import MongoClient
+
 from support.eventually import eventually_sync
 from support.ports import free_port
 

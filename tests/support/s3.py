@@ -132,6 +132,8 @@ async def answering(answer: Answer, *, is_reading: bool = True) -> AsyncIterator
             pass  # the client went away
         finally:
             writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]

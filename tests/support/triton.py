@@ -7,18 +7,18 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from imagetron_cli.embedded.triton import TritonPorts, command, is_ready, prepare, sweep
 from tritonclient.grpc import InferInput
 from tritonclient.grpc.aio import InferenceServerClient
 
-from support.eventually import eventually_sync
+from imagetron_cli.embedded.triton import TritonPorts, command, is_ready, prepare, sweep
+from support.eventually import eventually
 from support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +30,7 @@ Inputs = dict[str, tuple[str, np.ndarray]]
 
 @dataclass
 class RunningTriton:
-    """`address` is host:port of the gRPC endpoint."""
+    """`address` is host and port of the gRPC endpoint; the process leads a session of its own."""
 
     ports: TritonPorts
     process: "subprocess.Popen[bytes]"
@@ -41,45 +41,61 @@ class RunningTriton:
         return f"127.0.0.1:{self.ports.grpc}"
 
 
-@contextmanager
-def running_triton(folder: Path, repository: Path = REPOSITORY, models: tuple[str, ...] = ("preview",)) -> Iterator[RunningTriton]:
-    """A server of one's own, with only `models` of the repository, stopped at the end whatever happened."""
+def start(folder: Path, repository: Path = REPOSITORY, models: tuple[str, ...] = ("preview",)) -> RunningTriton:
+    """A server process with only `models` of the repository; it does not answer yet."""
     chosen = folder / "models"
     chosen.mkdir(parents=True, exist_ok=True)
     for model in models:
-        if not (chosen / model).exists():
-            (chosen / model).symlink_to(repository / model)
+        (chosen / model).symlink_to(repository / model)
     ports = TritonPorts(grpc=free_port(), http=free_port(), metrics=free_port())
     arguments, variables = command(prepare(ENVIRONMENT, folder), chosen, ports)
-    log = folder / f"triton-{ports.grpc}.log"
+    log = folder / "triton.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(arguments, env=variables, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
-    try:
-        eventually_sync(lambda: process.poll() is not None or asyncio.run(is_ready(ports.grpc)), within_seconds=60, every_seconds=0.2)
-        assert process.poll() is None, f"Triton did not start:\n{log.read_text()}"
-        yield RunningTriton(ports, process, log)
-    finally:
-        _stop(process)
-        sweep(ports)
+        process = subprocess.Popen(
+            arguments, env=variables, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    return RunningTriton(ports, process, log)
 
 
-def _stop(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
+async def until_it_paints(server: RunningTriton) -> None:
+    async def has_ended_or_paints() -> bool:
+        return server.process.poll() is not None or await is_ready(server.ports.grpc)
+
+    await eventually(has_ended_or_paints, within_seconds=60, every_seconds=0.1)
+    assert server.process.poll() is None, f"Triton did not start:\n{server.log.read_text()}"
+
+
+def stop(server: RunningTriton, grace_seconds: float = 10) -> None:
+    server.process.terminate()
     try:
-        process.wait(timeout=10)
+        server.process.wait(timeout=grace_seconds)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(timeout=10)
+        os.killpg(server.process.pid, signal.SIGKILL)
+        server.process.wait(timeout=10)
+    sweep(server.ports)
+
+
+@asynccontextmanager
+async def running_triton(folder: Path) -> AsyncIterator[RunningTriton]:
+    """A server of a test's own."""
+    server = start(folder)
+    try:
+        await until_it_paints(server)
+        yield server
+    finally:
+        await asyncio.to_thread(stop, server)
 
 
 @pytest.fixture(scope="session")
 def triton() -> Iterator[RunningTriton]:
     """Real Triton with the preview model, ready to paint."""
     folder = Path(tempfile.mkdtemp(prefix="imagetron-triton-"))
+    server = start(folder)
     try:
-        with running_triton(folder) as server:
-            yield server
+        asyncio.run(until_it_paints(server))
+        yield server
     finally:
+        stop(server)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -21,7 +21,7 @@ def a_picture(size: tuple[int, int] = SIZE, mode: str = "RGB") -> Image.Image:
 
 def encoded(image: Image.Image, form: str, **parameters: object) -> bytes:
     out = io.BytesIO()
-    image.save(out, form, **parameters)  # type: ignore[arg-type]
+    image.save(out, form, **parameters)
     return out.getvalue()
 
 
@@ -62,7 +62,7 @@ def _zip() -> bytes:
 
 
 def _frames(form: str, count: int = 3, **parameters: object) -> bytes:
-    frames = [Image.new("RGB", SIZE, (number, 0, 0)) for number in range(count)]
+    frames = [Image.new("RGB", SIZE, (80 * number, 0, 0)) for number in range(count)]
     return encoded(frames[0], form, save_all=True, append_images=frames[1:], **parameters)
 
 

@@ -1,5 +1,6 @@
 import asyncio
 
+from imagetron_contracts.stages import Progress
 from imagetron_generator.usecases.progress import progress_reports
 from support.eventually import eventually
 from unit.generator.bench import Bench, a_request
@@ -10,10 +11,10 @@ async def test_a_fast_model_is_heard_of_five_times_a_second_and_at_its_end():
 
     async with progress_reports(a_request(), 0, announce=bench.announce, timer=bench.timer) as on_step:
         for step in range(1, 51):
-            bench.seconds += 0.01
+            bench.seconds += 1 / 64
             on_step(step, 50)
 
-    assert [report.step for report in bench.said] == [1, 21, 41, 50]
+    assert [report.step for report in bench.heard(Progress)] == [1, 14, 27, 40, 50]
 
 
 async def test_steps_are_told_while_the_model_works():

@@ -245,6 +245,17 @@ async def test_a_job_cancelled_while_the_model_works_stops_the_model(bench):
     assert (ended, bench.model.cancelled, len(bench.model.requests)) == (1, 1, 1)
 
 
+async def test_all_families_of_a_cancelled_job_are_stopped(bench):
+    bench.model.hold()
+    families = [asyncio.create_task(bench.render(a_request(attempt=attempt))) for attempt in (1, 2)]
+    await eventually(lambda: len(bench.model.requests) == 2)
+
+    bench.calls.end(JOB, 1)
+
+    assert await asyncio.gather(*families) == [[], []]
+    assert bench.model.cancelled == 2
+
+
 async def test_another_revision_of_the_job_goes_on(bench):
     bench.model.hold()
     rendering = asyncio.create_task(bench.render(a_request()))

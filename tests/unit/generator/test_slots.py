@@ -65,7 +65,11 @@ async def test_batch_gets_every_tenth_slot_however_many_interactive_families_wai
         async with slots.taken(lane):
             order.append(lane)
 
-    await asyncio.gather(*(family(Lane.INTERACTIVE) for _ in range(60)), *(family(Lane.BATCH) for _ in range(6)))
+    async with slots.taken(Lane.BATCH):
+        lanes = [Lane.INTERACTIVE] * 60 + [Lane.BATCH] * 6
+        tasks = [asyncio.create_task(family(lane)) for lane in lanes]
+        await asyncio.sleep(0)
+    await asyncio.gather(*tasks)
 
     tens = [Counter(order[start : start + 10]) for start in range(0, 60, 10)]
     assert all(ten[Lane.BATCH] == 1 for ten in tens)
@@ -117,6 +121,16 @@ async def test_a_slot_granted_in_the_moment_in_which_its_family_leaves_goes_to_t
 
     # The slot is granted, and nobody has woken up yet.
     families.tasks["leaving"].cancel()
+
+    await families.begun("next")
+
+
+async def test_a_family_that_leaves_in_the_moment_before_its_slot_is_granted_is_passed_over():
+    families = Families(Slots(1))
+    async with families.slots.taken(Lane.BATCH):
+        await families.come("leaving", Lane.BATCH)
+        await families.come("next", Lane.BATCH)
+        families.tasks["leaving"].cancel()
 
     await families.begun("next")
 

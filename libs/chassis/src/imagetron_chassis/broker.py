@@ -63,19 +63,25 @@ class Broker:
             await self._declare_delay(seconds)
 
     async def consumers_exist(self) -> None:
-        """Raise unless every queue we consume exists and has a consumer. TCP being up says nothing of the kind."""
-        connection = await self.publishing.connect()
-        channel = await connection.channel(publisher_confirms=False)
+        """Raise unless every queue we consume exists and has a consumer. TCP being up says nothing of the kind.
+
+        Asks on the consuming connection: the other one does not answer while the broker is short of memory or disk,
+        and a gateway that only cannot publish can still take jobs.
+        """
         try:
-            for name in self._queues:
-                declared = await channel.declare_queue(name, passive=True)
-                if not declared.declaration_result.consumer_count:
-                    raise ConsumerMissing(f"nobody consumes {name}")
-        except (AMQPError, ChannelInvalidStateError, OSError) as error:
-            raise ConsumerMissing(f"a queue of ours cannot be seen: {type(error).__name__}") from error
-        finally:
-            if not channel.is_closed:
-                await channel.close()
+            connection = await self.consuming.connect()
+            channel = await connection.channel(publisher_confirms=False)
+            try:
+                for name in self._queues:
+                    declared = await channel.declare_queue(name, passive=True)
+                    if not declared.declaration_result.consumer_count:
+                        raise ConsumerMissing(f"nobody consumes {name}")
+            finally:
+                if not channel.is_closed:
+                    await channel.close()
+        # aio-pika answers with RuntimeError while it has no connection.
+        except (AMQPError, ChannelInvalidStateError, OSError, RuntimeError) as error:
+            raise ConsumerMissing(f"our queues cannot be seen: {type(error).__name__}") from error
 
     def watch(self, queues: Sequence[str]) -> None:
         """Count these queues' consumers in `consumers_exist`."""

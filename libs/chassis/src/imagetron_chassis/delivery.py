@@ -7,12 +7,13 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 from faststream import AckPolicy
-from faststream.rabbit import Channel, RabbitMessage
+from faststream.rabbit import Channel, ExchangeType, RabbitExchange, RabbitMessage
 from opentelemetry import metrics, trace
 from structlog.contextvars import bound_contextvars
 
@@ -32,6 +33,7 @@ from imagetron_contracts.topology import Queue, delay_queue
 # RabbitMQ closes a channel whose delivery is not answered within 30 minutes by default; ours end at a third of that.
 HOLD_SECONDS: Final = 600.0
 _HAND_BACK_PAUSE_SECONDS: Final = 1.0
+_STOP_CONSUMING_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,10 @@ class Consumer:
     async def drain(self, grace_seconds: float) -> None:
         """Take nothing new; wait for what is in hand; what does not finish in time goes back to its queue, confirmed."""
         self._draining.set()
-        for subscriber in self._subscribers:
-            await subscriber.stop()
+        with suppress(TimeoutError):
+            # A broker that does not answer must not keep us from handing back: its deliveries end with the connection.
+            async with asyncio.timeout(_STOP_CONSUMING_SECONDS):
+                await asyncio.gather(*(subscriber.stop() for subscriber in self._subscribers))
         if not self._in_hand:
             return
         _, unfinished = await asyncio.wait(self._in_hand, timeout=grace_seconds)
@@ -120,9 +124,12 @@ class Consumer:
             await asyncio.wait(unfinished, timeout=grace_seconds + 5)
 
     def _subscribe(self, subscription: Subscription):  # type: ignore[no-untyped-def]  # noqa: ANN202 - FastStream's own
+        queue = subscription.queue
         subscriber = self._broker.consuming.subscriber(
-            work_queue(subscription.queue),
-            # Bound by declare_topology; naming an exchange here would bind it once more.
+            work_queue(queue),
+            # Bound already by declare_topology. Named here too, because aio-pika makes a deleted queue again together
+            # with its consumer, and without a binding it would stay empty for ever.
+            exchange=RabbitExchange(queue.exchange.value, type=ExchangeType.TOPIC, durable=True),
             channel=Channel(prefetch_count=subscription.concurrency),
             ack_policy=AckPolicy.MANUAL,
             no_reply=True,
@@ -130,13 +137,21 @@ class Consumer:
 
         async def on_message(message: RabbitMessage) -> None:
             # A task of its own: FastStream must not see the cancellation that a drain may send.
-            task = asyncio.create_task(self._deliver(subscription, message))
+            task = asyncio.create_task(self._deliver_or_bury(subscription, message))
             self._in_hand.add(task)
             task.add_done_callback(self._in_hand.discard)
             await asyncio.wait([task])
 
         subscriber(on_message)
         return subscriber
+
+    async def _deliver_or_bury(self, subscription: Subscription, message: RabbitMessage) -> None:
+        try:
+            await self._deliver(subscription, message)
+        except Exception as error:  # noqa: BLE001 - a bug of ours, or of a queue's failure facts
+            # Without an answer the message would hold its place in the prefetch window for ever.
+            log().error("delivery_broke", queue=subscription.queue.name, exc_info=error)
+            await self._answer(message.reject(requeue=False))
 
     async def _deliver(self, subscription: Subscription, message: RabbitMessage) -> None:
         queue = subscription.queue
@@ -171,20 +186,21 @@ class Consumer:
 
     async def _handle(self, subscription: Subscription, message: RabbitMessage, envelope: Envelope) -> str:
         try:
-            async with asyncio.timeout(subscription.deadline_seconds):
+            async with asyncio.timeout(subscription.deadline_seconds) as deadline:
                 facts = await self._with_patience(subscription, envelope)
                 await self._facts.publish(*facts, cause=envelope)
-        except asyncio.CancelledError:
-            # Draining, and out of time: give it back without counting a try against it.
+        except asyncio.CancelledError as error:
+            if not _is_cancelled():
+                # Something inside the handler was cancelled, not the handler: an error like any other.
+                return await self._answer_for(error, subscription, message, envelope)
             if not self._draining.is_set():
                 raise
-            await asyncio.shield(self._send_back(message, envelope, subscription.queue.name, delay_seconds=None))
+            # Out of time: give it back without counting a try against it.
+            await asyncio.shield(self._send_back(message, envelope, subscription.queue.name))
             return "handed_back"
-        except TimeoutError:
-            late = UnknownOutcome(f"not done within {subscription.deadline_seconds:g} s")
-            return await self._answer_for(late, subscription, message, envelope)
         except Exception as error:  # noqa: BLE001 - the one place that answers for every error of a handler
-            return await self._answer_for(error, subscription, message, envelope)
+            late = UnknownOutcome(f"not done within {subscription.deadline_seconds:g} s")
+            return await self._answer_for(late if deadline.expired() else error, subscription, message, envelope)
         await self._answer(message.ack())
         return "done"
 
@@ -199,7 +215,7 @@ class Consumer:
         return await subscription.handle(envelope)
 
     async def _answer_for(
-        self, error: Exception, subscription: Subscription, message: RabbitMessage, envelope: Envelope
+        self, error: BaseException, subscription: Subscription, message: RabbitMessage, envelope: Envelope
     ) -> str:
         verdict = decide(error, envelope.try_count, somebody_waits=subscription.failure is not None)
         support_id = secrets.token_hex(6)
@@ -226,8 +242,9 @@ class Consumer:
         envelope: Envelope,
     ) -> None:
         match verdict:
-            case RetryLater(delay_seconds):
-                await self._send_back(message, envelope, subscription.queue.name, delay_seconds=delay_seconds)
+            case RetryLater(delay_seconds, spends_a_try):
+                again = _next_try(envelope) if spends_a_try else envelope
+                await self._send_back(message, again, subscription.queue.name, delay_seconds=delay_seconds)
             case DeadLetter():
                 await self._answer(message.reject(requeue=False))
             case GiveUp(code, keep_dead_letter):
@@ -238,20 +255,19 @@ class Consumer:
                     await self._facts.publish(*facts, cause=envelope)
                 except ChassisError:
                     # The owner must hear of it: keep the message until the broker takes the fact.
-                    await self._send_back(message, envelope, subscription.queue.name, delay_seconds=5)
+                    await self._send_back(message, _next_try(envelope), subscription.queue.name, delay_seconds=5)
                 else:
                     await self._answer(message.reject(requeue=False) if keep_dead_letter else message.ack())
 
     async def _send_back(
-        self, message: RabbitMessage, envelope: Envelope, queue: str, *, delay_seconds: int | None
+        self, message: RabbitMessage, envelope: Envelope, queue: str, *, delay_seconds: int | None = None
     ) -> None:
         """Republish to the queue, at once or through a delay, then ack. Repeats until the broker confirms.
 
         A requeue instead would count towards the delivery limit, and five broker hiccups would bury good work.
         """
-        again = envelope if delay_seconds is None else envelope.model_copy(update={"try_count": envelope.try_count + 1})
         exchange = "" if delay_seconds is None else delay_queue(delay_seconds)
-        copy = Outgoing(message_id=envelope.id, exchange=exchange, routing_key=queue, body=again.encode())
+        copy = Outgoing(message_id=envelope.id, exchange=exchange, routing_key=queue, body=envelope.encode())
         give_up_at = time.monotonic() + HOLD_SECONDS
         while time.monotonic() < give_up_at:
             try:
@@ -276,3 +292,12 @@ class Consumer:
     def _count(self, queue: Queue, outcome: str, started: float) -> None:
         self._deliveries.add(1, {semconv.QUEUE: queue.name, semconv.OUTCOME: outcome})
         self._seconds.record(time.monotonic() - started, {semconv.QUEUE: queue.name})
+
+
+def _next_try(envelope: Envelope) -> Envelope:
+    return envelope.model_copy(update={"try_count": envelope.try_count + 1})
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -18,6 +18,7 @@ from imagetron_chassis.errors import ChassisError, Permanent
 
 Check = Callable[[], Awaitable[None]]
 _CHECK_SECONDS: Final = 2.0
+_BACKLOG: Final = 2048  # uvicorn's own default
 # Probes come from several places at once; asking the dependencies for each would be a load of its own.
 _FRESH_SECONDS: Final = 1.0
 
@@ -40,8 +41,10 @@ class Health:
         """Ready or not, and `ok` or the reason for each dependency."""
         async with self._lock:
             if time.monotonic() - self._checked_at > _FRESH_SECONDS:
-                results = await asyncio.gather(*(self._check(check) for check in self._checks.values()))
-                self._result = dict(zip(self._checks, results, strict=True))
+                checks = (self._check(check) for check in self._checks.values())
+                results = await asyncio.gather(*checks, return_exceptions=True)
+                said = (type(result).__name__ if isinstance(result, BaseException) else result for result in results)
+                self._result = dict(zip(self._checks, said, strict=True))
                 self._checked_at = time.monotonic()
         started = {} if self._ready else {"service": "starting or stopping"}
         result = {**self._result, **started}
@@ -110,12 +113,16 @@ class HttpServer:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((self._host, self._port))
+            # Two sockets may both bind with SO_REUSEADDR; only one may listen.
+            listener.listen(_BACKLOG)
         except OSError as error:
             listener.close()
             raise PortTaken(f"cannot listen on {self._host}:{self._port}: {error.strerror}") from error
         self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
         while not self._server.started and not self._task.done():  # noqa: ASYNC110 - uvicorn offers no event
             await asyncio.sleep(0.01)
+        if self._task.done():
+            self._task.result()
 
     async def stop(self) -> None:
         self._server.should_exit = True

@@ -1,5 +1,6 @@
 """Hints: heard by this process while it runs, lost without harm. Nothing may depend on one."""
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -28,7 +29,10 @@ def listen(
             log().warning("hint_unreadable", reason=str(error))
             return
         if isinstance(hint, kind):
-            await handle(hint)
+            [result] = await asyncio.gather(handle(hint), return_exceptions=True)
+            if isinstance(result, BaseException):
+                # FastStream would swallow it: a hint is acked before it is handled.
+                log().warning("hint_not_handled", hint=kind.TYPE, exc_info=result)
 
     name = f"hints.{queue.message.TYPE.lower()}.{secrets.token_hex(6)}"
     broker.consuming.subscriber(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
+from weakref import WeakValueDictionary
 
 from opentelemetry import metrics
 
@@ -55,7 +56,8 @@ class Relay:
         self._store = store
         self._publisher = publisher
         self._clock = clock
-        self._running: dict[str, asyncio.Lock] = {}
+        # Weak, so that a lock lives exactly as long as somebody holds it or waits for it.
+        self._running: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._kicked: set[asyncio.Task[None]] = set()
         meter = metrics.get_meter(__name__)
         self._sent = meter.create_counter(*semconv.OUTBOX_SENT)
@@ -69,9 +71,6 @@ class Relay:
                 await self._relay(document_id)
         except ChassisError as error:
             log().warning("outbox_waits", document=document_id, reason=str(error))
-        finally:
-            if not lock.locked():
-                self._running.pop(document_id, None)
 
     def kick(self, document_id: str) -> None:
         """Relay soon, without waiting for it."""

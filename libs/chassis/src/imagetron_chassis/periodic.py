@@ -8,7 +8,10 @@ from imagetron_chassis.logs import log
 
 
 class Periodic:
-    """Calls `work` every so often, and at once when kicked. An error we know is logged and the next round tries again."""
+    """Calls `work` every so often, and at once when kicked. An error is logged, and the next round tries again.
+
+    Even a bug does not end it: a sweep that stopped for good would be noticed only by the jobs it no longer saves.
+    """
 
     def __init__(self, name: str, every_seconds: float, work: Callable[[], Awaitable[object]]) -> None:
         self._name = name
@@ -34,10 +37,11 @@ class Periodic:
     async def _run(self) -> None:
         while True:
             self._kicked.clear()
-            try:
-                await self._work()
-            except ChassisError as error:
-                log().warning("periodic_work_failed", work=self._name, reason=str(error))
+            [result] = await asyncio.gather(self._work(), return_exceptions=True)
+            if isinstance(result, ChassisError):
+                log().warning("periodic_work_failed", work=self._name, reason=str(result))
+            elif isinstance(result, BaseException):
+                log().error("periodic_work_broke", work=self._name, exc_info=result)
             try:
                 async with asyncio.timeout(self._every_seconds):
                     await self._kicked.wait()

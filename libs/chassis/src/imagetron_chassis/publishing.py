@@ -45,8 +45,9 @@ class Outgoing:
 
     @property
     def is_mandatory(self) -> bool:
-        """Public events and hints may find nobody listening; work and requests may not."""
-        return self.exchange not in {Exchange.EVENTS, Exchange.HINTS} and self.correlation_id is None
+        """Public events, hints and replies may find nobody listening; work and requests may not."""
+        is_reply = self.correlation_id is not None and self.reply_to is None
+        return self.exchange not in {Exchange.EVENTS, Exchange.HINTS} and not is_reply
 
 
 def outgoing(envelope: Envelope) -> Outgoing:

@@ -70,7 +70,10 @@ class RpcClient:
             raise NoReply(f"no answer to {request.TYPE} within {deadline_seconds:g} s") from error
         finally:
             del self._waiting[envelope.id]
-        data = decode(body, accept=(reply, RequestRefused)).data
+        try:
+            data = decode(body, accept=(reply, RequestRefused)).data
+        except UnreadableMessage as error:
+            raise Refused(f"the answer to {request.TYPE} cannot be read: {error}") from error
         if isinstance(data, reply):
             return data
         if isinstance(data, RequestRefused) and data.retryable:
@@ -91,10 +94,20 @@ def serve(
     *,
     concurrency: int = 20,
 ) -> None:
-    """Answer every request of a queue. An error becomes RequestRefused: a handler that raises would send no reply."""
+    """Answer every request of a queue. An error becomes RequestRefused: a handler that raises would send no reply.
+
+    At most `concurrency` are in hand at once; what waits longer than its time to live is dropped by the broker.
+    """
     tracer = trace.get_tracer(__name__)
 
     async def on_request(message: RabbitMessage) -> None:
+        try:
+            await answer(message)
+        finally:
+            # Acked at the end, not on delivery: the broker counts only unanswered deliveries against the prefetch.
+            await message.ack()
+
+    async def answer(message: RabbitMessage) -> None:
         try:
             envelope = decode(message.body, accept=(queue.message,))
         except UnreadableMessage as error:
@@ -102,18 +115,16 @@ def serve(
             return
         parent = context_of(envelope.traceparent)
         with tracer.start_as_current_span(f"answer {queue.name}", context=parent, kind=trace.SpanKind.SERVER):
-            try:
-                reply = await handle(envelope.data)
-            except ChassisError as error:
-                reply = RequestRefused(message=str(error), retryable=isinstance(error, Retryable))
-            answer = facts.wrap(reply, cause=envelope)
+            [result] = await asyncio.gather(handle(envelope.data), return_exceptions=True)
+            reply = _refusal(result) if isinstance(result, BaseException) else result
+            wrapped = facts.wrap(reply, cause=envelope)
             try:
                 await facts.send(
                     Outgoing(
-                        message_id=answer.id,
+                        message_id=wrapped.id,
                         exchange="",
                         routing_key=message.reply_to,
-                        body=answer.encode(),
+                        body=wrapped.encode(),
                         correlation_id=message.correlation_id,
                     )
                 )
@@ -129,7 +140,15 @@ def serve(
         ),
         exchange=RabbitExchange(Exchange.PROMPTS.value, type=ExchangeType.DIRECT, durable=True),
         channel=Channel(prefetch_count=concurrency),
-        ack_policy=AckPolicy.ACK_FIRST,
+        ack_policy=AckPolicy.MANUAL,
         no_reply=True,
     )(on_request)
     broker.watch([queue.name])
+
+
+def _refusal(error: BaseException) -> RequestRefused:
+    if isinstance(error, ChassisError):
+        return RequestRefused(message=str(error), retryable=isinstance(error, Retryable))
+    support_id = secrets.token_hex(6)
+    log().error("request_broke", support_id=support_id, exc_info=error)
+    return RequestRefused(message=f"an unexpected error; please quote {support_id}", retryable=False)

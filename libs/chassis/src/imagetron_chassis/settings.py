@@ -29,6 +29,8 @@ class BaseServiceSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
     PREFIX: ClassVar[str] = ""
+    USES_OBJECTS: ClassVar[bool] = True
+    """False for a service without pictures: it needs no object store."""
 
     environment: Environment = Field(
         default=Environment.DEVELOPMENT,
@@ -52,7 +54,7 @@ class BaseServiceSettings(BaseModel):
         default=None, validation_alias="S3_WORK_BUCKET", description="Private bucket of renders and specs; expire it."
     )
     s3_endpoint: str | None = Field(
-        default=None, validation_alias="S3_ENDPOINT", description="Endpoint URL of the S3 store; empty means AWS."
+        default=None, validation_alias="S3_ENDPOINT", description="Endpoint URL of the S3 store."
     )
     s3_region: str = Field(default="auto", validation_alias="S3_REGION", description="Region; R2 wants `auto`.")
     s3_access_key_id: str | None = Field(
@@ -95,10 +97,12 @@ class BaseServiceSettings(BaseModel):
     @classmethod
     def contradictions(cls, given: Mapping[str, str]) -> list[str]:
         """What is wrong between fields, in sentences. Gets raw text by field name, so that it runs beside other errors."""
+        if not cls.USES_OBJECTS:
+            return []
         if not given.get("s3_bucket"):
             missing_home = not given.get("storage_path")
             return ["STORAGE_PATH or S3_BUCKET: set one of them; objects need a place"] if missing_home else []
-        needed = ("s3_work_bucket", "s3_access_key_id", "s3_secret_access_key")
+        needed = ("s3_work_bucket", "s3_endpoint", "s3_access_key_id", "s3_secret_access_key")
         return [f"{name.upper()}: is required because S3_BUCKET is set" for name in needed if not given.get(name)]
 
 
@@ -119,13 +123,15 @@ def load(settings: type[SettingsT], service: str, environ: Mapping[str, str] | N
 
     `environ` is for tests; the process environment is the default.
     """
-    variables = dict(os.environ if environ is None else environ)
-    names = _variables(settings)
-    problems = _unknown(variables, {alias for aliases in names.values() for alias in aliases}, settings.PREFIX)
+    given_by_environment = dict(os.environ if environ is None else environ)
+    names = variables(settings)
+    problems = _unknown(
+        given_by_environment, {alias for aliases in names.values() for alias in aliases}, settings.PREFIX
+    )
     given = {}
     for field, aliases in names.items():
         # Aliases of one field: the prefixed name comes first in the declaration and wins. Empty means not set.
-        chosen = next((variables[alias] for alias in aliases if variables.get(alias)), None)
+        chosen = next((given_by_environment[alias] for alias in aliases if given_by_environment.get(alias)), None)
         if chosen is not None:
             given[field] = chosen
     problems += settings.contradictions(given)
@@ -148,7 +154,7 @@ def load_or_exit(settings: type[SettingsT], service: str) -> SettingsT:
         raise SystemExit(EX_CONFIG) from None
 
 
-def _variables(settings: type[BaseServiceSettings]) -> dict[str, list[str]]:
+def variables(settings: type[BaseServiceSettings]) -> dict[str, list[str]]:
     """Field -> names of its environment variables, the preferred one first."""
     names = {}
     for field, info in settings.model_fields.items():
@@ -160,11 +166,11 @@ def _variables(settings: type[BaseServiceSettings]) -> dict[str, list[str]]:
     return names
 
 
-def _unknown(variables: Mapping[str, str], known: set[str], prefix: str) -> list[str]:
+def _unknown(environment: Mapping[str, str], known: set[str], prefix: str) -> list[str]:
     if not prefix:
         return []
     problems = []
-    for name in sorted(set(variables) - known):
+    for name in sorted(set(environment) - known):
         if name.startswith(prefix):
             hint = get_close_matches(name, sorted(known), n=1)
             problems.append(f"{name}: no such setting" + (f"; did you mean {hint[0]}?" if hint else ""))
@@ -173,7 +179,7 @@ def _unknown(variables: Mapping[str, str], known: set[str], prefix: str) -> list
 
 def _sentence(problem: Any, settings: type[BaseServiceSettings]) -> str:  # noqa: ANN401 - pydantic's error details
     field = str(problem["loc"][0]) if problem["loc"] else ""
-    names = _variables(settings)
+    names = variables(settings)
     variable = names[field][0] if field in names else field
     message = str(problem["msg"]).removeprefix("Value error, ")
     if problem["type"] == "missing":

@@ -22,7 +22,7 @@ def _open(settings: BaseServiceSettings, *, bucket: str | None, folder: str) -> 
             raise ValueError("no object store is configured")
         return FilesystemBlobs(settings.storage_path / folder)
     return S3Blobs(
-        endpoint=settings.s3_endpoint,
+        endpoint=settings.s3_endpoint or "",
         region=settings.s3_region,
         bucket=bucket,
         access_key_id=settings.s3_access_key_id or "",

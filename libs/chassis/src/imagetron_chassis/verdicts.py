@@ -26,6 +26,7 @@ class RetryLater:
     """Send it again through the delay queue of this many seconds."""
 
     delay_seconds: int
+    spends_a_try: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def decide(error: BaseException, tries: int, *, somebody_waits: bool) -> Verdict
     if isinstance(error, Poison):
         return DeadLetter()
     if isinstance(error, RateLimited):
-        return RetryLater(_at_least(error.retry_after_seconds or _30S))
+        return RetryLater(_at_least(error.retry_after_seconds or _30S), spends_a_try=False)
     if isinstance(error, Retryable):
         schedule = _of(SCHEDULES, error)
         if tries <= len(schedule):

@@ -6,13 +6,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from fastapi import Request
-from imagetron_chassis.documents.mongo import MongoDocuments
 
 from imagetron_chassis.blobs import Blobs
 from imagetron_chassis.broker import Broker
 from imagetron_chassis.clock import SystemClock
 from imagetron_chassis.delivery import Consumer, Facts
 from imagetron_chassis.documents import Documents
+from imagetron_chassis.documents.mongo import MongoDocuments
 from imagetron_chassis.documents.sqlite import SqliteDocuments
 from imagetron_chassis.health import Health, HttpServer
 from imagetron_chassis.lifecycle import Part, Service

@@ -67,6 +67,15 @@ class Settings(BaseServiceSettings):
                 f"GATEWAY_HOST: {host} is reachable from outside and callers cannot authenticate yet; "
                 "listen on 127.0.0.1, or set GATEWAY_TRUST_EVERY_CALLER=true and keep others out by network rules"
             )
+        if given.get("environment") == Environment.EMBEDDED and not is_loopback(host):
+            problems.append(
+                f"GATEWAY_HOST: {host} is reachable from outside; the embedded mode listens on loopback only"
+            )
+        if given.get("environment") == Environment.PRODUCTION and trusts:
+            problems.append(
+                "GATEWAY_TRUST_EVERY_CALLER: is refused in production, and callers cannot authenticate yet; "
+                "use ENVIRONMENT=development"
+            )
         if given.get("s3_bucket") and not given.get("public_image_url"):
             problems.append("PUBLIC_IMAGE_URL: is required because S3_BUCKET is set; it is the bucket's public address")
         scheme = urlsplit(given.get("documents_url", "sqlite://")).scheme

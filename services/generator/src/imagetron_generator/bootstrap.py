@@ -27,6 +27,7 @@ from imagetron_generator.usecases.model_health import report_model_health
 from imagetron_generator.usecases.slots import Slots
 
 PROBES_PORT: Final = 8017
+RETRY_HEALTH_SECONDS: Final = 2.0
 
 
 def build(settings: Settings, *, model: ImageModel | None = None, work: Blobs | None = None) -> Service:
@@ -42,19 +43,21 @@ def build(settings: Settings, *, model: ImageModel | None = None, work: Blobs | 
     listen(broker, HINTS_JOB_CANCELLED, JobCancelled, partial(on_job_cancelled, calls=calls))
     health = Health({"broker": broker.consumers_exist, "work store": work.ping})
     probes = HttpServer(probes_application(health), host=settings.probes_host, port=settings.probes_port or PROBES_PORT)
-    model_health = Periodic(
-        "model health",
-        settings.health_interval_seconds,
-        partial(
-            report_model_health,
+    reporter = f"{socket.gethostname()}-{os.getpid()}"
+
+    async def check_models() -> None:
+        if not await report_model_health(
             settings.health_models,
-            reporter=f"{socket.gethostname()}-{os.getpid()}",
+            reporter=reporter,
             model=model,
             announce=facts.publish,
             clock=clock,
             timer=time.monotonic,
-        ),
-    )
+        ):
+            # A server that is starting or being replaced is back within seconds: callers should not wait for the interval.
+            asyncio.get_running_loop().call_later(RETRY_HEALTH_SECONDS, model_health.kick)
+
+    model_health = Periodic("model health", settings.health_interval_seconds, check_models)
 
     async def drain() -> None:
         draining = asyncio.create_task(consumer.drain(settings.shutdown_grace_seconds))

@@ -9,3 +9,4 @@ class Settings(BaseServiceSettings):
     """Nothing of its own yet."""
 
     PREFIX: ClassVar[str] = "PROMPT_"
+    USES_OBJECTS: ClassVar[bool] = False

@@ -165,27 +165,31 @@ def type_rank(value: object) -> int:
     return next(rank for kind, rank in _RANKS if isinstance(value, kind))
 
 
-def _value(value: object, place: str, depth: int) -> Any:  # noqa: ANN401 - any JSON value
-    match value:
-        case Mapping():
-            return _object(value, place, depth + 1)
-        case list() | tuple():
-            if depth >= _MAX_DEPTH:
-                raise DocumentRefused(f"{place} is nested more than {_MAX_DEPTH} deep")
-            return [_value(item, f"{place}[]", depth + 1) for item in value]
-        case _:
-            return checked_scalar(value, place)
-
-
 def _object(value: Mapping[Any, Any], place: str, depth: int) -> Document:
-    if depth > _MAX_DEPTH:
-        raise DocumentRefused(f"{place} is nested more than {_MAX_DEPTH} deep")
     copy: Document = {}
     for key, item in value.items():
-        if not isinstance(key, str) or not key or key.startswith("$") or "." in key or not _storable(key):
-            raise DocumentRefused(f"{place} has a key that is empty, begins with $, or holds a dot or a NUL")
-        copy[str(key)] = _value(item, f"{place}.{key}", depth)
+        if type(key) is not str or not key or key[0] == "$" or "." in key or not _storable(key):
+            raise DocumentRefused(
+                f"{place} has a key that is not a text, is empty, begins with $ or holds a dot or NUL"
+            )
+        copy[key] = item if _is_plain(item) else _value(item, f"{place}.{key}", depth + 1)
     return copy
+
+
+def _value(value: object, place: str, depth: int) -> Any:  # noqa: ANN401 - any JSON value
+    if depth > _MAX_DEPTH:
+        raise DocumentRefused(f"{place} is nested more than {_MAX_DEPTH} deep")
+    if isinstance(value, Mapping):
+        return _object(value, place, depth)
+    if isinstance(value, list | tuple):
+        return [item if _is_plain(item) else _value(item, f"{place}[]", depth + 1) for item in value]
+    return checked_scalar(value, place)
+
+
+def _is_plain(value: object) -> bool:
+    """Whether the value is surely fine as it is: the short way for most of a document, which is the gateway's hot path."""
+    kind = type(value)
+    return kind is bool or value is None or (kind is str and _storable(value))  # type: ignore[arg-type]
 
 
 def _text(value: str, place: str) -> str:

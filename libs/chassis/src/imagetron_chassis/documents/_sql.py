@@ -106,16 +106,14 @@ def literal(scalar: Scalar) -> Clause:
 
 
 def stored_scalar(scalar: Scalar) -> Any:  # noqa: ANN401 - what json and sqlite3 both take
-    match scalar:
-        case bool():
-            return _TRUE if scalar else _FALSE
-        case str():
-            return _TEXT + scalar if scalar.startswith(_MARK) else scalar
-        case datetime():
-            # Naive, of fixed width: texts of the same form sort by time.
-            return _DATE + scalar.replace(tzinfo=None).isoformat(timespec="milliseconds")
-        case _:
-            return scalar
+    if isinstance(scalar, bool):
+        return _TRUE if scalar else _FALSE
+    if isinstance(scalar, str):
+        return _TEXT + scalar if scalar[:1] == _MARK else scalar
+    if isinstance(scalar, datetime):
+        # Naive and of fixed width, so that these texts sort by time.
+        return _DATE + scalar.replace(tzinfo=None).isoformat(timespec="milliseconds")
+    return scalar
 
 
 def loaded_text(stored: str) -> str:
@@ -123,19 +121,23 @@ def loaded_text(stored: str) -> str:
 
 
 def _stored(part: Any) -> Any:  # noqa: ANN401 - any JSON value
-    if isinstance(part, dict):
+    kind = type(part)
+    if kind is dict:
         return {key: _stored(item) for key, item in part.items()}
-    if isinstance(part, list):
+    if kind is list:
         return [_stored(item) for item in part]
+    if kind is str and part[:1] != _MARK:
+        return part
     return stored_scalar(part)
 
 
 def _loaded(part: Any) -> Any:  # noqa: ANN401 - any JSON value
-    if isinstance(part, str):
-        return _loaded_text(part) if part.startswith(_MARK) else part
-    if isinstance(part, dict):
+    kind = type(part)
+    if kind is str:
+        return part if part[:1] != _MARK else _loaded_text(part)
+    if kind is dict:
         return {key: _loaded(item) for key, item in part.items()}
-    if isinstance(part, list):
+    if kind is list:
         return [_loaded(item) for item in part]
     return part
 

@@ -96,6 +96,9 @@ def apply(job: Job, message: FamilyMessage, now: datetime, url_of: UrlOf) -> Dec
     family = job.families.get(message.family)
     if family is None or (message.revision, message.attempt) != (job.revision, family.attempt):
         return None
+    if family.status is FamilyStatus.WAITING:
+        # Nobody was asked yet, so nobody can have answered: a message is a claim, the document is the truth.
+        return None
     draft = _Draft(job, now)
     match message:
         case FamilyStarted():
@@ -113,7 +116,10 @@ def apply(job: Job, message: FamilyMessage, now: datetime, url_of: UrlOf) -> Dec
     if draft.job.families[family.name] == family:
         return None
     if not family.status.is_terminal:
+        _forward_family(draft, family.name)
         _settle_family(draft, family.name, url_of)
+    elif job.status.is_terminal:
+        draft.update(published=_names_moved(draft.job))
     return draft.decision()
 
 
@@ -173,11 +179,13 @@ def regenerate(job: Job, now: datetime) -> Decision:
 
 
 def _started(draft: "_Draft", family: Family, message: FamilyStarted) -> None:
-    if family.status.is_terminal:
+    """A start that was heard of gives no new time; work that began anew (its worker died) does."""
+    is_known = family.started_at is not None and message.started_at <= family.started_at
+    if is_known or family.status.is_terminal:
         return
     status = FamilyStatus.GENERATING if family.status is FamilyStatus.ADMITTED else family.status
     check_at = draft.now + timedelta(seconds=family.budget_seconds) + AFTER_MODEL
-    draft.change(family.name, status=status, started_at=family.started_at or message.started_at, check_at=check_at)
+    draft.change(family.name, status=status, started_at=message.started_at, check_at=check_at)
     draft.job_started()
 
 
@@ -197,7 +205,6 @@ def _rendered(draft: "_Draft", family: Family, message: RendersGenerated) -> Non
             fingerprint=message.fingerprint,
             model_seconds=round(family.model_seconds + message.model_seconds, 6),
         )
-    _forward_family(draft, family.name, FamilyStatus.DERIVING)
     draft.job_started()
 
 
@@ -212,7 +219,6 @@ def _derived(draft: "_Draft", family: Family, message: DerivativesRendered) -> N
     _record_errors(draft, family, Stage.DERIVING, message.errors)
     if news:
         draft.change(family.name, encode_seconds=round(family.encode_seconds + message.encode_seconds, 6))
-    _forward_family(draft, family.name, FamilyStatus.PUBLISHING)
 
 
 def _published(draft: "_Draft", family: Family, message: FamilyPublished) -> None:
@@ -255,17 +261,15 @@ def _forward(now: ImageStatus, then: ImageStatus) -> ImageStatus:
     return max(now, then, key=order.index)
 
 
-def _forward_family(draft: "_Draft", name: str, then: FamilyStatus) -> None:
+def _forward_family(draft: "_Draft", name: str) -> None:
     """The status of the least advanced open image, never backwards."""
     family = draft.job.families[name]
-    order = list(FamilyStatus)
-    behind = {
-        FamilyStatus.DERIVING: {ImageStatus.WAITING},
-        FamilyStatus.PUBLISHING: {ImageStatus.WAITING, ImageStatus.RENDERED},
-    }[then]
-    if family.status.is_terminal or any(image.status in behind for image in family.images):
-        return
-    draft.change(name, status=max(family.status, then, key=order.index))
+    open_images = [image.status for image in family.images if not image.status.is_terminal]
+    least = min(open_images, key=list(ImageStatus).index, default=None)
+    if least is ImageStatus.RENDERED:
+        draft.change(name, status=max(family.status, FamilyStatus.DERIVING, key=list(FamilyStatus).index))
+    elif least is ImageStatus.DERIVED:
+        draft.change(name, status=max(family.status, FamilyStatus.PUBLISHING, key=list(FamilyStatus).index))
 
 
 def _settle_family(draft: "_Draft", name: str, url_of: UrlOf) -> None:
@@ -280,10 +284,10 @@ def _settle_family(draft: "_Draft", name: str, url_of: UrlOf) -> None:
     status = some if good else FamilyStatus.FAILED
     draft.change(name, status=status, failure=failure, check_at=None, finished_at=draft.now)
     draft.job_started().remark(f"family_{status.value}", name, detail=failure.code.value if failure else None)
-    if good:
-        draft.tell(lambda job: _family_completed(job, name, url_of))
-    elif failure:
+    if failure and not good:
         draft.tell(lambda job: _family_failed(job, name, failure))
+    else:
+        draft.tell(lambda job: _family_completed(job, name, url_of))
     if all(other.status.is_terminal for other in draft.job.families.values()):
         _settle_job(draft, url_of)
 
@@ -333,15 +337,19 @@ def _settle_job(draft: "_Draft", url_of: UrlOf) -> None:
         status = JobStatus.PARTIAL
     errors = {name: family.failure.message for name, family in families.items() if family.failure}
     summary = "; ".join(f"{name}: {message}" for name, message in errors.items()) or None
+    draft.update(status=status, error=summary, finished_at=draft.now, published=_names_moved(draft.job))
+    draft.remark(status.value)
+    draft.tell(lambda job: _variation_ended(job, errors, summary or "", url_of))
+
+
+def _names_moved(job: Job) -> dict[str, PublishedFamily]:
+    """Each name points to the newest revision that has a good image of its family."""
     moved = {
-        name: PublishedFamily(revision=draft.job.revision, images=tuple(good))
-        for name, family in families.items()
+        name: PublishedFamily(revision=job.revision, images=tuple(good))
+        for name, family in job.families.items()
         if (good := good_images(family.images))
     }
-    draft.update(
-        status=status, error=summary, finished_at=draft.now, published={**draft.job.published, **moved}
-    ).remark(status.value)
-    draft.tell(lambda job: _variation_ended(job, errors, summary or "", url_of))
+    return {**job.published, **moved}
 
 
 def _variation_ended(job: Job, errors: dict[str, str], summary: str, url_of: UrlOf) -> Message:

@@ -24,8 +24,8 @@ _available = metrics.get_meter(__name__).create_gauge(*semconv.MODEL_AVAILABLE)
 
 async def report_model_health(
     models: Sequence[str], *, reporter: str, model: ImageModel, announce: Announce, clock: Clock, timer: Timer
-) -> None:
-    """Try each model once, all at the same time, and tell how each did."""
+) -> bool:
+    """Try each model once, all at the same time, and tell how each did; say whether all of them answered."""
     reports = await asyncio.gather(
         *(_tried(name, reporter=reporter, model=model, clock=clock, timer=timer) for name in models)
     )
@@ -34,6 +34,7 @@ async def report_model_health(
         if not report.is_available:
             log().warning("model_not_available", model=report.model, reason=report.error)
         await announce(report)
+    return all(report.is_available for report in reports)
 
 
 async def _tried(name: str, *, reporter: str, model: ImageModel, clock: Clock, timer: Timer) -> ModelHealth:

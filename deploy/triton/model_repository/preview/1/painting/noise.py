@@ -1,5 +1,6 @@
 """Smooth noise over pixel grids, and fields at reduced resolution. Only exactly rounded operations (+ - * / sqrt floor):
-no exp, sin or pow on arrays, whose last bit depends on the numpy build and the processor."""
+no exp, sin or pow on arrays, whose last bit depends on the numpy build and the processor.
+"""
 
 import numpy as np
 

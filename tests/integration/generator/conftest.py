@@ -1,0 +1,5 @@
+"""A real Triton."""
+
+from support.triton import triton
+
+__all__ = ["triton"]

@@ -1,0 +1,184 @@
+"""The adapter against a real Triton server with the preview model."""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from imagetron_contracts.media import Dimensions
+from imagetron_generator.adapters.triton import TritonImageModel
+from imagetron_generator.domain.renders import RenderRequest
+from imagetron_generator.ports import ModelRefused, ModelTimedOut, ModelUnavailable, QueueFull
+from integration.generator.relay import relay
+from support.eventually import eventually
+from support.ports import free_port
+
+CANARY = "CANARY-beach-at-dawn"
+CANCELLED = re.compile(r'nv_inference_request_failure\{model="preview",reason="CANCELED".*\} (\d+)')
+# Takes seconds, each step some ten milliseconds.
+LONG = {"size": Dimensions(width=2048, height=2048), "steps": 150}
+
+
+def a_render(**changes: object) -> RenderRequest:
+    values = {
+        "model": "preview",
+        "prompt": CANARY,
+        "negative_prompt": f"{CANARY} blurred",
+        "seed": 7,
+        "size": Dimensions(width=256, height=192),
+        "steps": 6,
+        "guidance_scale": 7.0,
+    }
+    return RenderRequest(**{**values, **changes})  # type: ignore[arg-type]
+
+
+class Steps(list[tuple[int, int]]):
+    def __call__(self, step: int, steps: int) -> None:
+        self.append((step, steps))
+
+
+@pytest.fixture
+async def model(triton) -> AsyncIterator[TritonImageModel]:
+    adapter = TritonImageModel(triton.address)
+    yield adapter
+    await adapter.close()
+
+
+async def cancelled_requests(triton) -> int:
+    async with httpx.AsyncClient() as http:
+        metrics = await http.get(f"http://127.0.0.1:{triton.ports.metrics}/metrics")
+    counts = CANCELLED.findall(metrics.text)
+    return int(counts[0]) if counts else 0
+
+
+async def test_the_model_gives_a_picture_of_the_size_asked_for_and_says_what_made_it(model):
+    rendered = await model.render(a_render(), Steps(), deadline_seconds=20)
+
+    assert (rendered.size.width, rendered.size.height) == (256, 192)
+    assert len(rendered.pixels) == 256 * 192 * 3
+    assert rendered.fingerprint.startswith("preview-")
+
+
+async def test_every_step_is_told_in_order(model):
+    steps = Steps()
+
+    await model.render(a_render(steps=5), steps, deadline_seconds=20)
+
+    assert steps == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
+
+
+async def test_equal_requests_give_equal_bytes_and_another_seed_gives_others(model):
+    first, again, other = [
+        (await model.render(a_render(seed=seed), Steps(), deadline_seconds=20)).pixels for seed in (7, 7, 8)
+    ]
+
+    assert first == again
+    assert first != other
+
+
+async def test_several_calls_at_once_are_answered_each_with_its_own_picture(model):
+    alone = [await model.render(a_render(seed=seed), Steps(), deadline_seconds=20) for seed in range(4)]
+
+    together = await asyncio.gather(
+        *(model.render(a_render(seed=seed), Steps(), deadline_seconds=20) for seed in range(4))
+    )
+
+    assert [rendered.pixels for rendered in together] == [rendered.pixels for rendered in alone]
+
+
+async def test_cancelling_the_call_stops_the_model(model, triton):
+    before = await cancelled_requests(triton)
+    steps = Steps()
+    rendering = asyncio.create_task(model.render(a_render(**LONG), steps, deadline_seconds=60))
+    await eventually(lambda: steps)
+
+    rendering.cancel()
+    await asyncio.wait([rendering])
+
+    assert rendering.cancelled()
+    await eventually(lambda: _is_more(triton, before), within_seconds=3, every_seconds=0.1)
+
+
+async def test_a_call_ends_at_its_deadline_and_stops_the_model(model, triton):
+    before = await cancelled_requests(triton)
+    began_at = time.monotonic()
+
+    with pytest.raises(ModelTimedOut) as caught:
+        await model.render(a_render(**LONG), Steps(), deadline_seconds=0.5)
+
+    assert time.monotonic() - began_at < 2
+    assert CANARY not in str(caught.value)
+    await eventually(lambda: _is_more(triton, before), within_seconds=3, every_seconds=0.1)
+
+
+async def _is_more(triton, before: int) -> bool:
+    return await cancelled_requests(triton) > before
+
+
+async def test_what_the_model_does_not_take_is_refused_without_a_word_of_the_prompt(model):
+    with pytest.raises(ModelRefused, match="3x3") as caught:
+        await model.render(a_render(size=Dimensions(width=3, height=3)), Steps(), deadline_seconds=20)
+
+    assert CANARY not in str(caught.value)
+
+
+async def test_a_model_that_is_not_loaded_may_come(model):
+    with pytest.raises(ModelUnavailable, match="sdxl-of-tomorrow"):
+        await model.render(a_render(model="sdxl-of-tomorrow"), Steps(), deadline_seconds=20)
+
+
+async def test_a_full_queue_is_told_apart_from_a_failure(model):
+    # 64 may wait: config.pbtxt.
+    calls = [
+        asyncio.create_task(model.render(a_render(**LONG, seed=seed), Steps(), deadline_seconds=10))
+        for seed in range(90)
+    ]
+    await eventually(lambda: sum(call.done() for call in calls) >= 5, within_seconds=8)
+    ended = [call for call in calls if call.done()]
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+    # Triton drops what was cancelled only as its instances come free.
+    await eventually(lambda: _answers(model), within_seconds=10, every_seconds=0.2)
+
+    assert {type(call.exception()) for call in ended} == {QueueFull}
+
+
+async def test_a_server_that_is_not_there_is_noticed_at_once():
+    model = TritonImageModel(f"127.0.0.1:{free_port()}")
+    began_at = time.monotonic()
+
+    for _ in range(2):
+        with pytest.raises(ModelUnavailable):
+            await model.render(a_render(), Steps(), deadline_seconds=20)
+
+    assert time.monotonic() - began_at < 2
+    await model.close()
+
+
+async def test_a_server_that_goes_in_the_middle_is_noticed_and_used_again_when_it_is_back(triton):
+    async with relay(triton.address) as between:
+        await between.open()
+        model = TritonImageModel(between.address)
+        steps = Steps()
+        rendering = asyncio.create_task(model.render(a_render(**LONG), steps, deadline_seconds=30))
+        await eventually(lambda: steps)
+
+        await between.close()
+        with pytest.raises(ModelUnavailable):
+            await rendering
+
+        await between.open()
+        await eventually(lambda: _answers(model), within_seconds=5, every_seconds=0.2)
+        await model.close()
+
+
+async def _answers(model: TritonImageModel) -> bool:
+    try:
+        await model.render(a_render(), Steps(), deadline_seconds=5)
+    except (ModelUnavailable, QueueFull):
+        return False
+    return True
