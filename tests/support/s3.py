@@ -117,10 +117,9 @@ def _listens(port: int) -> bool:
 async def answering(answer: Answer, *, is_reading: bool = True) -> AsyncIterator[S3Server]:
     """A server that reads one request per connection (or its head) and then does as `answer` does, until it closes."""
     closing = asyncio.Event()
-    conversations: set[asyncio.Task[None] | None] = set()
+    others = asyncio.all_tasks()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        conversations.add(asyncio.current_task())
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
             if "expect: 100-continue" in head:
@@ -142,7 +141,9 @@ async def answering(answer: Answer, *, is_reading: bool = True) -> AsyncIterator
     finally:
         server.close()
         closing.set()
-        await asyncio.gather(*filter(None, conversations))
+        # Not only the conversations: a connection that is just being accepted is a task as well.
+        while conversations := asyncio.all_tasks() - others:
+            await asyncio.wait(conversations)
 
 
 def fixed_answer(status: int, code: str = "", *, headers: str = "") -> Answer:

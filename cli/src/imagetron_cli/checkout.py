@@ -14,7 +14,9 @@ def checkout(start: Path | None = None) -> Path:
     for folder in here.parents:
         if (folder / _MODELS).is_dir():
             return folder
-    raise Trouble(f"{here} is not inside a checkout of Imagetron: the embedded stack runs from one (`make setup` there)")
+    raise Trouble(
+        f"{here} is not inside a checkout of Imagetron: the embedded stack runs from one (`make setup` there)"
+    )
 
 
 def model_repository(root: Path) -> Path:

@@ -52,6 +52,7 @@ class Rank(IntEnum):
 # is asked for all of it.
 NX_DEVIATIONS = {
     "test_true_is_not_one_and_a_number_is_not_its_text": "nx-27017 compares booleans as 0 and 1",
+    "test_an_object_is_not_its_json_text": "nx-27017 compares objects as texts",
     "test_a_date_is_not_its_text": "nx-27017 compares dates as texts",
     "test_a_range_matches_values_of_its_own_type_only": "nx-27017 compares across types",
     "test_a_range_of_dates_sees_a_millisecond": "nx-27017 compares dates by whole seconds",
@@ -480,6 +481,20 @@ async def test_true_is_not_one_and_a_number_is_not_its_text(documents):
     assert await ids(documents, Equals("value", None)) == []
 
 
+async def test_an_object_is_not_its_json_text(documents):
+    await documents.insert(JOBS, a_job(value={"a": 1}))
+
+    text = '{"a":1}'
+    for one in (
+        Equals("value", text),
+        InSet("value", frozenset({text})),
+        Range("value", text),
+        TextContains("value", "a"),
+    ):
+        assert await ids(documents, one) == []
+    assert await ids(documents, Range("value")) == ["job"]
+
+
 async def test_whole_and_real_numbers_of_one_size_are_equal(documents):
     await documents.insert(JOBS, a_job("whole", value=2))
     await documents.insert(JOBS, a_job("real", value=2.0))
@@ -498,9 +513,9 @@ async def test_a_value_is_found_by_itself(documents, value):
 
 
 async def test_in_set_finds_texts_alone(documents):
-    for name, value in {"a": "red", "b": "blue", "c": 1, "d": None, "e": ["red"]}.items():
+    for name, value in {"a": "red", "b": "blue", "c": 1, "d": None}.items():
         await documents.insert(OTHERS, a_job(name, colour=value))
-    found = await documents.find(OTHERS, InSet("colour", frozenset({"red", "green", "1"})), Range("_id", below="e"))
+    found = await documents.find(OTHERS, InSet("colour", frozenset({"red", "green", "1"})))
 
     assert [one["_id"] for one in found] == ["a"]
     assert await documents.find(OTHERS, InSet("colour", frozenset())) == []

@@ -122,6 +122,26 @@ async def test_every_commit_is_flushed_to_the_disk(documents, pragma, value):
     assert row == (value,)
 
 
+async def test_preparing_again_leaves_the_locks_of_a_neighbour_in_the_process_alone(documents, path):
+    gate = threading.Event()
+    other = SqliteDocuments(path)
+    writing = asyncio.create_task(other._thread.write(lambda _: gate.wait()))
+    await eventually(lambda: other._thread._connection is not None and other._thread._connection.in_transaction)
+
+    await documents._thread.create()
+    probe = (
+        "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None).execute('BEGIN IMMEDIATE')"
+    )
+    stranger = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", probe, str(path)], capture_output=True, text=True
+    )
+
+    gate.set()
+    await writing
+    await other.close()
+    assert "database is locked" in stranger.stderr
+
+
 async def test_the_file_is_for_its_owner_alone(documents, path):
     modes = {file.name: oct(file.stat().st_mode & 0o777) for file in path.parent.iterdir()}
 
@@ -297,10 +317,11 @@ async def test_a_write_whose_caller_gave_up_before_it_began_is_not_done(document
     await eventually(lambda: len(documents._thread._waiting) == 4)
 
     tasks[1].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await tasks[1]
     gate.set()
-    results = await asyncio.gather(*tasks, blocked, return_exceptions=True)
+    await asyncio.gather(tasks[0], *tasks[2:], blocked)
 
-    assert isinstance(results[1], asyncio.CancelledError)
     assert [job["_id"] for job in await documents.find(JOBS)] == ["0", "2", "3"]
 
 

@@ -1,5 +1,6 @@
 """The child processes that cut pictures: what they make, what they refuse, and what happens when one of them dies."""
 
+import asyncio
 import io
 import os
 import random
@@ -122,6 +123,13 @@ async def test_a_hostile_file_is_refused_for_good_and_the_same_process_makes_the
     assert cutter.process_ids == process_ids
 
 
+async def test_a_render_beyond_forty_megapixels_is_refused_even_if_it_was_promised(cutter):
+    promised = Dimensions(width=8000, height=5001)
+
+    with pytest.raises(RenderUnreadable, match="more than 40000000 pixels"):
+        await cutter.cut(b"P6\n8000 5001\n255\n", promised, [a_cut()])
+
+
 async def test_what_hides_behind_a_good_picture_stays_behind(cutter):
     polyglot = encoded(a_picture(), "PNG") + HOSTILE["a zip archive"]() + SCRIPT
 
@@ -192,8 +200,9 @@ async def test_a_picture_that_takes_too_long_is_ended_and_the_next_one_made():
     (slow,) = cutter.process_ids
     try:
         os.kill(slow, signal.SIGSTOP)
-        with pytest.raises(CutterTooSlow, match=r"more than 0\.5 s"):
-            await cutter.cut(a_render(), RENDER, [a_cut()])
+        async with asyncio.timeout(10):
+            with pytest.raises(CutterTooSlow, match=r"more than 0\.5 s"):
+                await cutter.cut(a_render(), RENDER, [a_cut()])
 
         assert len((await cutter.cut(a_render(), RENDER, [a_cut()])).pictures) == 1
         await eventually(lambda: not is_alive(slow))
@@ -226,6 +235,13 @@ async def test_a_process_is_replaced_after_its_share_of_orders():
         assert len(cutter.process_ids) == 1
     finally:
         await cutter.stop()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_to_the_whole_group_does_not_take_the_processes_from_a_service_that_still_drains(cutter, number):
+    os.kill(cutter.process_ids[0], number)
+
+    assert len((await cutter.cut(a_render(), RENDER, [a_cut()])).pictures) == 1
 
 
 async def test_no_process_is_left_after_a_stop():

@@ -4,13 +4,12 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from support.builders import NOW, url_of
-
 from imagetron_contracts.message import Message
 from imagetron_contracts.stages import FamilyMessage, FamilyRequested
 from imagetron_gateway.domain import saga
 from imagetron_gateway.domain.job import Job
 from imagetron_gateway.domain.saga import Decision, Emission
+from support.builders import NOW, url_of
 
 
 class Play:
@@ -68,7 +67,7 @@ class Play:
 
     def event(self, event_type: str) -> dict[str, Any]:
         """The only event of this type, as subscribers read it."""
-        (found,) = [event for event in self.events if event.TYPE == event_type]
+        (found,) = [event for event in self.events if event_type == event.TYPE]
         return on_the_wire(found)
 
     def _follow(self, decision: Decision | None) -> None:

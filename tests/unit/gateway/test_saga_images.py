@@ -1,6 +1,9 @@
 """Families of several images: one bad image never sinks the others."""
 
 import pytest
+
+from imagetron_contracts.failures import FailureCode, Stage
+from imagetron_gateway.domain.job import ImageStatus, JobStatus
 from support.builders import (
     CDN,
     JOB_ID,
@@ -15,9 +18,6 @@ from support.builders import (
     stage_failed,
 )
 from unit.gateway.playing import Play, statuses
-
-from imagetron_contracts.failures import FailureCode, Stage
-from imagetron_gateway.domain.job import ImageStatus, JobStatus
 
 FILTERED = {0: FailureCode.CONTENT_FILTERED}
 LOST = {0: FailureCode.STORAGE_UNAVAILABLE}

@@ -1,6 +1,10 @@
 """What a job tells from admission to its end, event by event. Disorder, repetition and loss are tested beside this."""
 
 import pytest
+
+from imagetron_contracts.failures import FailureCode, Stage
+from imagetron_gateway.domain import saga
+from imagetron_gateway.domain.job import FamilyStatus, JobStatus
 from support.builders import (
     CDN,
     JOB_ID,
@@ -17,10 +21,6 @@ from support.builders import (
     stage_failed,
 )
 from unit.gateway.playing import Play, on_the_wire, statuses
-
-from imagetron_contracts.failures import FailureCode, Stage
-from imagetron_gateway.domain import saga
-from imagetron_gateway.domain.job import FamilyStatus, JobStatus
 
 
 def urls(family: str, revision: int = 1) -> dict[str, str]:

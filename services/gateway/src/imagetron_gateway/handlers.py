@@ -12,9 +12,8 @@ from imagetron_contracts import topology
 from imagetron_contracts.envelope import Envelope
 from imagetron_contracts.message import Message
 from imagetron_contracts.stages import FamilyMessage, ModelHealth, Progress
-from imagetron_gateway.adapters.reports import RecentReports
 from imagetron_gateway.domain.pictures import UrlOf
-from imagetron_gateway.ports import Jobs, Outbox
+from imagetron_gateway.ports import Hearing, Jobs, Outbox
 from imagetron_gateway.usecases import take_in
 
 # Commits wait for the disk, not for the processor; messages of one job that race retry on the version.
@@ -55,6 +54,6 @@ def subscriptions(desk: SagaDesk) -> list[Subscription]:
     return [Subscription(queue, on_family_message, concurrency=_CONCURRENCY, deadline_seconds=30) for queue in queues]
 
 
-def listen_to_hints(broker: Broker, reports: RecentReports) -> None:
-    listen(broker, topology.HINTS_PROGRESS, Progress, reports.on_progress)
-    listen(broker, topology.HINTS_MODEL_HEALTH, ModelHealth, reports.on_model_health)
+def listen_to_hints(broker: Broker, hearing: Hearing) -> None:
+    listen(broker, topology.HINTS_PROGRESS, Progress, hearing.on_progress)
+    listen(broker, topology.HINTS_MODEL_HEALTH, ModelHealth, hearing.on_model_health)

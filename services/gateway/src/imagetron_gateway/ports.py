@@ -82,3 +82,11 @@ class Reports(Protocol):
     def progress(self, job_id: str, revision: int, family: str) -> Sequence[Progress]:
         """The newest step of each image of the family."""
         ...
+
+
+class Hearing(Protocol):
+    """Takes in hints as they come."""
+
+    async def on_model_health(self, report: ModelHealth) -> None: ...
+
+    async def on_progress(self, progress: Progress) -> None: ...

@@ -124,8 +124,9 @@ async def admit_waiting(lane: Lane, window: int, *, jobs: Jobs, specs: Specs, cl
         by_job.setdefault(candidate.job_id, []).append(candidate.family)
     for job_id, families in by_job.items():
         # The spec must be there before any worker hears of the job.
-        await specs.write(by_id[job_id])
-        await _commit(job_id, SAGA, _admit_all(families), jobs=jobs, clock=clock, outbox=outbox)
+        job = by_id[job_id]
+        await specs.write(job)
+        await _commit(job_id, SAGA, _admit_all(families, job.revision), jobs=jobs, clock=clock, outbox=outbox)
     return len(chosen)
 
 
@@ -149,8 +150,10 @@ def _family(name: str, request: NewVariation) -> Family:
     )
 
 
-def _admit_all(families: list[str]) -> Callable[[Job, datetime], Decision | None]:
+def _admit_all(families: list[str], revision: int) -> Callable[[Job, datetime], Decision | None]:
     def decide(job: Job, now: datetime) -> Decision | None:
+        if job.revision != revision:
+            return None  # another replica was faster; the spec of this revision is not written yet
         emissions: tuple[saga.Emission, ...] = ()
         admitted = job
         for name in families:

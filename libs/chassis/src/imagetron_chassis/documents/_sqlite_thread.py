@@ -1,8 +1,10 @@
 """The one thread that touches a SQLite file: opens it, reads, and commits waiting writes together. No SQL of documents."""
 
 import asyncio
+import contextlib
 import os
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -67,7 +69,7 @@ class SqliteThread:
 
     def _read(self, work: Work[T]) -> T:
         try:
-            return work(self._open())
+            return _patiently(lambda: work(self._open()))
         except (sqlite3.Error, OSError) as error:
             raise self._unavailable(error) from error
 
@@ -90,8 +92,7 @@ class SqliteThread:
         return [one for one in taken if one[1].set_running_or_notify_cancel()]
 
     def _commit(self, group: list[Work[Any]]) -> list[Any]:
-        connection = self._open()
-        connection.execute("BEGIN IMMEDIATE")
+        connection = _patiently(self._begin)
         try:
             outcomes = [_attempt(connection, work) for work in group]
             connection.execute("COMMIT")
@@ -101,6 +102,11 @@ class SqliteThread:
             raise
         return outcomes
 
+    def _begin(self) -> sqlite3.Connection:
+        connection = self._open()
+        connection.execute("BEGIN IMMEDIATE")
+        return connection
+
     def _settle(self, group: list[tuple[Work[Any], Future[Any]]], error: BaseException) -> None:
         for _, result in group:
             result.set_exception(error)
@@ -108,11 +114,11 @@ class SqliteThread:
     def _create(self) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            # Prompts are nobody else's business. SQLite gives its side files the same mode.
-            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, mode=0o600))
-            connection = self._open()
-            if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-                connection.execute("PRAGMA journal_mode=WAL")
+            # Prompts are nobody else's business; SQLite gives its side files the same mode. An existing file is not
+            # opened here: closing it again would take away the locks that this process holds on it.
+            with contextlib.suppress(FileExistsError):
+                os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR, mode=0o600))
+            _patiently(lambda: _set_journal(self._open()))
         except (sqlite3.Error, OSError) as error:
             raise self._unavailable(error) from error
 
@@ -139,6 +145,24 @@ class SqliteThread:
     def _unavailable(self, error: Exception) -> DocumentsUnavailable:
         self._drop()
         return DocumentsUnavailable(f"the document store {self._path} does not answer: {error}")
+
+
+def _patiently(work: Callable[[], T]) -> T:
+    """SQLite itself waits for a lock, but says "locked" at once while another process opens or closes the file."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            return work()
+        except sqlite3.OperationalError as error:
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+            if code & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
+
+
+def _set_journal(connection: sqlite3.Connection) -> None:
+    if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        connection.execute("PRAGMA journal_mode=WAL")
 
 
 def _attempt(connection: sqlite3.Connection, work: Work[Any]) -> Any:  # noqa: ANN401 - a result of any type

@@ -27,7 +27,7 @@ def main(memory_bytes: int, cpu_seconds: int) -> None:
             header, (render,) = frame
             # Counted over a process's whole life, which is many orders long.
             _, most = resource.getrlimit(resource.RLIMIT_CPU)
-            resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time()) + 100, most))
+            resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time()) + cpu_seconds, most))
             orders.write(sink, *_answer(render, orders.Order.of(header)))
     except BrokenPipeError:
         # Nobody waits for the answer any more. Without the exit that would try to flush it once again.

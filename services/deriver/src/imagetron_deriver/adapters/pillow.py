@@ -15,7 +15,7 @@ from PIL import Image, PngImagePlugin, features
 
 from imagetron_deriver.adapters.orders import Order, OrderedPicture
 
-MAX_SIDE: Final = 8192
+# RELIABILITY S10. Its other limit, 8192 a side, is that of every size on the wire, and a render has the size promised.
 MAX_PIXELS: Final = 40_000_000
 # PPM is what generators write; the others are what providers deliver. Pillow keeps meeting bombs in odd formats.
 FORMATS: Final = ("PPM", "PNG", "JPEG", "WEBP")
@@ -31,7 +31,6 @@ _BROKEN: Final = (
     struct.error,
     zlib.error,
     Warning,
-    Image.DecompressionBombError,
 )
 
 # Says that a picture was made by a model (IPTC's word for it), in every file that leaves.
@@ -49,7 +48,7 @@ class Unreadable(Exception):
 
 
 def prepare() -> None:
-    """Warnings become errors and the limit becomes ours, for this whole process."""
+    """Warnings become errors, and Pillow's limit on pixels, which it checks before decoding, becomes ours."""
     warnings.simplefilter("error")
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
@@ -67,6 +66,8 @@ def _decode(render: bytes, size: tuple[int, int]) -> Image.Image:
             image.load()
             # A copy of the pixels alone: text, profiles and previews stay behind.
             pixels = image.copy()
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise Unreadable(f"the render has more than {MAX_PIXELS} pixels") from error
     except _BROKEN as error:
         raise Unreadable(f"the render cannot be decoded ({type(error).__name__})") from error
     pixels.info = {}
@@ -74,16 +75,13 @@ def _decode(render: bytes, size: tuple[int, int]) -> Image.Image:
 
 
 def _check(image: Image.Image, size: tuple[int, int]) -> None:
-    """Everything that the header tells, before a pixel is decoded."""
-    width, height = image.size
-    if width > MAX_SIDE or height > MAX_SIDE or width * height > MAX_PIXELS:
-        raise Unreadable(f"the render is {width}x{height}: at most {MAX_SIDE} a side and {MAX_PIXELS} pixels")
+    """What the header tells, before a pixel is decoded."""
     if image.size != size:
-        raise Unreadable(f"the render is {width}x{height} and should be {size[0]}x{size[1]}")
+        raise Unreadable(f"the render is {image.width}x{image.height} and should be {size[0]}x{size[1]}")
     frames = getattr(image, "n_frames", 1)
     if frames != 1:
         raise Unreadable(f"the render has {frames} frames and should have one")
-    if image.format not in FORMATS or image.mode != "RGB":
+    if image.mode != "RGB":
         raise Unreadable(f"the render is {image.format} in mode {image.mode} and should be 8-bit RGB")
 
 

@@ -3,8 +3,9 @@
 import base64
 import binascii
 import json
+import uuid
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Final
 
@@ -33,6 +34,7 @@ JOBS: Final = Collection(
     indexes=(("owner", "createdAt"), ("lane", "waitingSince"), ("nextCheckAt",), ("outboxAt",), ("inFlightFamilies",)),
 )
 _MARK_TRIES: Final = 20
+_FOREIGN_CURSOR: Final = "the cursor was not made by this API; start again without one"
 
 
 class DocumentJobs:
@@ -66,7 +68,7 @@ class DocumentJobs:
             JOBS, *_owned_by(principal), sort=newest_first, after=_opened(after), limit=limit + 1
         )
         jobs = [_job(document) for document in found[:limit]]
-        return Page(jobs, _cursor(jobs[-1]) if len(found) > limit else None)
+        return Page(jobs, _encoded(jobs[-1].created_at, jobs[-1].id) if len(found) > limit else None)
 
     async def replace(self, job: Job, principal: Principal, *, if_version: int) -> bool:
         if not principal.sees_all_owners and job.owner != principal.owner:
@@ -84,7 +86,9 @@ class DocumentJobs:
         return {lane: int(count) for lane, count in sums.items()}
 
     async def due(self, now: datetime, principal: Principal, *, limit: int) -> Sequence[Job]:
-        filters = (Range("nextCheckAt", at_least=_EPOCH, below=now), *_owned_by(principal))
+        # Stores keep milliseconds: this is "at or before now".
+        just_after = now + timedelta(milliseconds=1)
+        filters = (Range("nextCheckAt", at_least=_EPOCH, below=just_after), *_owned_by(principal))
         found = await self._documents.find(JOBS, *filters, sort=Sort("nextCheckAt"), limit=limit)
         return [_job(document) for document in found]
 
@@ -149,8 +153,8 @@ def _plain(value: object) -> object:
             return value
 
 
-def _cursor(job: Job) -> str:
-    place = json.dumps([job.created_at.isoformat(), job.id])
+def _encoded(created_at: datetime, job_id: str) -> str:
+    place = json.dumps([created_at.isoformat(timespec="milliseconds"), job_id])
     return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
 
@@ -159,6 +163,10 @@ def _opened(cursor: str | None) -> tuple[datetime, str] | None:
         return None
     try:
         created_at, job_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        return datetime.fromisoformat(created_at), str(job_id)
-    except (ValueError, TypeError, binascii.Error) as error:
-        raise InvalidCursor("the cursor was not made by this API; start again without one") from error
+        place = datetime.fromisoformat(created_at), str(uuid.UUID(job_id))
+    except (ValueError, TypeError, AttributeError, binascii.Error) as error:
+        raise InvalidCursor(_FOREIGN_CURSOR) from error
+    # Only what this API wrote reads back the same: no other time zone, precision or way to write an id gets through.
+    if place[0].utcoffset() != timedelta(0) or _encoded(*place) != cursor:
+        raise InvalidCursor(_FOREIGN_CURSOR)
+    return place

@@ -92,12 +92,9 @@ def admit(job: Job, family_name: str, now: datetime) -> Decision | None:
 
 
 def apply(job: Job, message: FamilyMessage, now: datetime, url_of: UrlOf) -> Decision | None:
-    """What a worker's message changes; None if it is about older work, or says nothing new."""
+    """What a worker's message changes; None if it is about other work, or says nothing new."""
     family = job.families.get(message.family)
-    if family is None or (message.revision, message.attempt) != (job.revision, family.attempt):
-        return None
-    if family.status is FamilyStatus.WAITING:
-        # Nobody was asked yet, so nobody can have answered: a message is a claim, the document is the truth.
+    if family is None or not _is_asked_for(job, family, message):
         return None
     draft = _Draft(job, now)
     match message:
@@ -121,6 +118,12 @@ def apply(job: Job, message: FamilyMessage, now: datetime, url_of: UrlOf) -> Dec
     elif job.status.is_terminal:
         draft.update(published=_names_moved(draft.job))
     return draft.decision()
+
+
+def _is_asked_for(job: Job, family: Family, message: FamilyMessage) -> bool:
+    """A message is a claim: it must be about this revision and attempt, and about work that was let into the broker."""
+    is_current = (message.revision, message.attempt) == (job.revision, family.attempt)
+    return is_current and family.status is not FamilyStatus.WAITING
 
 
 def tick(job: Job, now: datetime, url_of: UrlOf) -> Decision | None:

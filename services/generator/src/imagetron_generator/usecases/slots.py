@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncIterator
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, cast
 
 from imagetron_chassis.errors import RateLimited
 from imagetron_contracts.failures import FailureCode
@@ -25,6 +26,12 @@ class SlotsBusy(RateLimited):
     failure_code = FailureCode.MODEL_UNAVAILABLE
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiter:
+    granted: asyncio.Future[None]
+    task: asyncio.Task[object]
+
+
 class Slots:
     """Hands out slots to two lanes."""
 
@@ -34,7 +41,7 @@ class Slots:
         self._free = count
         self._patience_seconds = patience_seconds
         self._handover_seconds = handover_seconds
-        self._waiting: dict[Lane, deque[asyncio.Future[None]]] = {lane: deque() for lane in Lane}
+        self._waiting: dict[Lane, deque[_Waiter]] = {lane: deque() for lane in Lane}
         self._interactive_in_a_row = 0
         self._is_closed = False
 
@@ -48,20 +55,21 @@ class Slots:
             self._give_back(lane)
 
     def close(self) -> None:
-        """Give no more slots. Who waits, or comes to wait, is cancelled; the consumer, draining, hands those back."""
+        """Give no more slots. The task of whoever waits, or comes to wait, is cancelled: the draining consumer hands it back."""
         self._is_closed = True
         for waiter in [*self._waiting[Lane.INTERACTIVE], *self._waiting[Lane.BATCH]]:
-            waiter.cancel()
+            waiter.task.cancel()
 
     async def _take(self, lane: Lane) -> None:
-        waiter = asyncio.get_running_loop().create_future()
+        task = cast("asyncio.Task[object]", asyncio.current_task())
+        waiter = _Waiter(asyncio.get_running_loop().create_future(), task)
         self._waiting[lane].append(waiter)
         if self._is_closed:
-            waiter.cancel()
+            task.cancel()
         self._grant()
         try:
             async with asyncio.timeout(self._patience_seconds):
-                await waiter
+                await waiter.granted
         except (TimeoutError, asyncio.CancelledError) as error:
             self._withdraw(lane, waiter)
             if isinstance(error, TimeoutError):
@@ -69,10 +77,10 @@ class Slots:
                 raise SlotsBusy(waited, retry_after_seconds=_COME_BACK_SECONDS) from None
             raise
 
-    def _withdraw(self, lane: Lane, waiter: asyncio.Future[None]) -> None:
+    def _withdraw(self, lane: Lane, waiter: _Waiter) -> None:
         if waiter in self._waiting[lane]:
             self._waiting[lane].remove(waiter)
-        elif not waiter.cancelled():
+        elif not waiter.granted.cancelled():
             self._give_back(lane)  # It was granted in the very moment in which its owner gave up.
 
     def _give_back(self, lane: Lane) -> None:
@@ -89,7 +97,7 @@ class Slots:
             if lane is None:
                 return
             waiter = self._waiting[lane].popleft()
-            if not waiter.done():
-                waiter.set_result(None)
+            if not waiter.granted.done():
+                waiter.granted.set_result(None)
                 self._free -= 1
                 self._interactive_in_a_row = self._interactive_in_a_row + 1 if lane is Lane.INTERACTIVE else 0

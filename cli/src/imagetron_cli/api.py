@@ -1,0 +1,166 @@
+"""The gateway as a client sees it: submit a variation, look at it, fetch its pictures. Nothing is printed or stored here."""
+
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, Final, Self
+
+import httpx
+from pydantic import Field, ValidationError
+
+from imagetron_cli.errors import Trouble
+from imagetron_contracts import Value
+
+ENDED: Final = frozenset({"complete", "partial", "failed", "cancelled"})
+_SECONDS: Final = 15.0
+
+
+class Generation(Value):
+    """What to make. What is None is left to the gateway."""
+
+    prompt: str
+    negative_prompt: str | None = None
+    seed: int | None = None
+    model: str | None = None
+    inference_steps: int | None = None
+    guidance_scale: float | None = None
+
+
+class Order(Value):
+    """The body of a submission."""
+
+    name: str
+    category: str
+    families: tuple[str, ...]
+    generation: Generation
+    is_dx_job: bool = False
+
+
+class Failure(Value):
+    """Why a family has no pictures."""
+
+    code: str
+    message: str
+
+
+class FamilyState(Value):
+    """How far a family is; `progress` runs from 0 to 1."""
+
+    status: str
+    progress: float = 0.0
+    error: Failure | None = None
+
+
+class Picture(Value):
+    """One published picture. A master has its family's name; `image` is its index within the family."""
+
+    family: str
+    name: str
+    image: int = 0
+    url: str
+    width: int
+    height: int
+    format: str = "webp"
+
+
+class Variation(Value):
+    """What the gateway tells of a variation, as far as a client here needs it."""
+
+    id: str
+    name: str
+    status: str
+    families: dict[str, FamilyState] = Field(default_factory=dict)
+    derivatives: tuple[Picture, ...] = ()
+    error: str | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status in ENDED
+
+
+class ProblemField(Value):
+    """A place in the request and what is wrong there."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(Value):
+    """An RFC 9457 problem, as the gateway words it."""
+
+    status: int
+    title: str = "The gateway refused"
+    detail: str = ""
+    code: str = ""
+    trace_id: str | None = None
+    retryable: bool = False
+    errors: tuple[ProblemField, ...] = ()
+
+
+class Unreachable(Trouble):
+    """Nobody answers there, or not now."""
+
+
+class Refused(Trouble):
+    """The gateway understood, and said no. `problem` says why."""
+
+    def __init__(self, problem: Problem) -> None:
+        places = "".join(f"\n  {error.pointer}: {error.detail}" for error in problem.errors)
+        trace = f"\n  (trace {problem.trace_id})" if problem.trace_id else ""
+        super().__init__(f"{problem.title}: {problem.detail}{places}{trace}")
+        self.problem = problem
+
+
+class Gateway:
+    """A connection to one gateway; use it as an async context manager."""
+
+    def __init__(self, url: str, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self.url = url.rstrip("/")
+        self._client = httpx.AsyncClient(base_url=self.url, timeout=_SECONDS, transport=transport)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
+    ) -> None:
+        await self._client.aclose()
+
+    async def submit(self, order: Order) -> Variation:
+        """Raises Refused and Unreachable, as all calls do."""
+        body = order.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return self._read(await self._ask("POST", "/api/images/variations", json=body))
+
+    async def variation(self, variation_id: str) -> Variation:
+        return self._read(await self._ask("GET", f"/api/images/variations/{variation_id}"))
+
+    async def picture(self, url: str) -> bytes:
+        return (await self._ask("GET", url)).content
+
+    async def _ask(self, method: str, url: str, **arguments: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
+        try:
+            answer = await self._client.request(method, url, **arguments)
+        except httpx.InvalidURL as error:
+            raise Unreachable(f"{self.url} is not a URL: {error}") from error
+        except httpx.HTTPError as error:
+            reason = str(error) or type(error).__name__
+            raise Unreachable(f"No gateway answers at {self.url} ({reason}). Start one with `imagetron up`.") from error
+        if answer.is_success:
+            return answer
+        problem = _problem(answer)
+        if answer.is_server_error:
+            raise Unreachable(f"{self.url} cannot serve now: {Refused(problem)}")
+        raise Refused(problem)
+
+    def _read(self, answer: httpx.Response) -> Variation:
+        try:
+            return Variation.model_validate_json(answer.content)
+        except ValidationError as error:
+            raise Unreachable(f"What answers at {self.url} is not an Imagetron gateway: {error}") from error
+
+
+def _problem(answer: httpx.Response) -> Problem:
+    try:
+        return Problem.model_validate_json(answer.content)
+    except ValidationError:
+        phrase = HTTPStatus(answer.status_code).phrase
+        return Problem(status=answer.status_code, title=f"{answer.status_code} {phrase}", detail=f"from {answer.url}")

@@ -1,0 +1,1 @@
+"""One module per command. What several commands need lies one folder up."""

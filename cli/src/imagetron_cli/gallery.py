@@ -1,0 +1,81 @@
+"""The pictures of a variation on disk: fetched, decoded, measured, and compared with the table of families."""
+
+import asyncio
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from imagetron_cli.api import Gateway, Picture, Variation
+from imagetron_cli.errors import Trouble
+from imagetron_contracts import FAMILIES, Dimensions
+
+
+@dataclass(frozen=True)
+class SavedPicture:
+    """A picture, where it lies, and the size that was found in its bytes."""
+
+    picture: Picture
+    path: Path
+    size: tuple[int, int]
+
+
+class BrokenPicture(Trouble):
+    """The bytes are no picture that can be shown."""
+
+
+async def save_pictures(gateway: Gateway, variation: Variation, out: Path) -> list[SavedPicture]:
+    """Fetch all pictures into `out/<variation>/<family>/`. Raises BrokenPicture on bytes that do not decode."""
+    return [await _save(gateway, variation.name, picture, out) for picture in variation.derivatives]
+
+
+async def _save(gateway: Gateway, variation: str, picture: Picture, out: Path) -> SavedPicture:
+    body = await gateway.picture(picture.url)
+    index = f"-{picture.image}" if picture.image else ""
+    file = f"{_segment(picture.name)}{index}.{_segment(picture.format)}"
+    path = out / _segment(variation) / _segment(picture.family) / file
+    size = await asyncio.to_thread(_store, body, path, picture.url)
+    return SavedPicture(picture, path, size)
+
+
+def _store(body: bytes, path: Path, url: str) -> tuple[int, int]:
+    try:
+        with Image.open(io.BytesIO(body)) as image:
+            image.load()
+            size = image.size
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+        raise BrokenPicture(f"{url}: {len(body)} bytes that do not decode: {error}") from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(body)
+    return size
+
+
+def _segment(name: str) -> str:
+    """A name from the network as one step of a path, never a way out of the folder."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", name).lstrip(".") or "_"
+
+
+def expected_pictures(families: Sequence[str]) -> dict[tuple[str, str], Dimensions]:
+    """(family, picture) -> size, for masters and derivatives."""
+    expected = {}
+    for name in families:
+        family = FAMILIES[name]
+        expected[name, name] = family.master
+        expected |= {(name, derivative.name): derivative.size for derivative in family.derivatives}
+    return expected
+
+
+def shortfalls(families: Sequence[str], saved: Sequence[SavedPicture]) -> list[str]:
+    """What is missing or has the wrong size, in sentences; empty when all is as the table says."""
+    sizes = {(item.picture.family, item.picture.name): item.size for item in saved}
+    problems = []
+    for (family, name), size in expected_pictures(families).items():
+        found = sizes.get((family, name))
+        if found is None:
+            problems.append(f"{family}/{name} is missing")
+        elif found != (size.width, size.height):
+            problems.append(f"{family}/{name} is {found[0]}x{found[1]} and should be {size}")
+    return problems
