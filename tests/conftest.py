@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
+pytest_plugins = ["support.rabbitmq", "support.stack", "support.triton", "support.s3", "support.mongo"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

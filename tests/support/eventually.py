@@ -4,14 +4,18 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
 
+@overload
 async def eventually(
-    condition: Callable[[], T | Awaitable[T]], *, within_seconds: float = 10, every_seconds: float = 0.02
-) -> T:
+    condition: Callable[[], Awaitable[T]], *, within_seconds: float = ..., every_seconds: float = ...
+) -> T: ...
+@overload
+async def eventually(condition: Callable[[], T], *, within_seconds: float = ..., every_seconds: float = ...) -> T: ...
+async def eventually(condition: Callable[[], Any], *, within_seconds: float = 10, every_seconds: float = 0.02) -> Any:
     """The first truthy result of `condition`; an AssertionError with the last result when the time is up."""
     deadline = time.monotonic() + within_seconds
     while True:

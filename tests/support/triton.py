@@ -65,7 +65,7 @@ async def until_it_paints(server: RunningTriton) -> None:
     assert server.process.poll() is None, f"Triton did not start:\n{server.log.read_text()}"
 
 
-def stop(server: RunningTriton, grace_seconds: float = 10) -> None:
+def stop(server: RunningTriton, grace_seconds: float = 15) -> None:
     server.process.terminate()
     try:
         server.process.wait(timeout=grace_seconds)

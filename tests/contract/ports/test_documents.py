@@ -481,6 +481,14 @@ async def test_true_is_not_one_and_a_number_is_not_its_text(documents):
     assert await ids(documents, Equals("value", None)) == []
 
 
+async def test_an_id_is_not_the_number_it_spells(documents):
+    await documents.insert(JOBS, a_job("1"))
+
+    assert await ids(documents, Equals("_id", "1")) == ["1"]
+    assert await ids(documents, Equals("_id", 1)) == []
+    assert await ids(documents, Range("_id", at_least=0)) == []
+
+
 async def test_an_object_is_not_its_json_text(documents):
     await documents.insert(JOBS, a_job(value={"a": 1}))
 

@@ -122,24 +122,18 @@ async def test_every_commit_is_flushed_to_the_disk(documents, pragma, value):
     assert row == (value,)
 
 
-async def test_preparing_again_leaves_the_locks_of_a_neighbour_in_the_process_alone(documents, path):
-    gate = threading.Event()
-    other = SqliteDocuments(path)
-    writing = asyncio.create_task(other._thread.write(lambda _: gate.wait()))
-    await eventually(lambda: other._thread._connection is not None and other._thread._connection.in_transaction)
+async def test_preparing_again_keeps_the_locks_that_tell_other_processes_that_the_file_is_in_use(documents, path):
+    # A process that believes itself alone removes the write-ahead log when it closes the file.
+    stranger = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); print(*c.execute(sys.argv[2])); c.close()"
+    command = [sys.executable, "-c", stranger, str(path), "SELECT id FROM jobs ORDER BY id DESC"]
+    await documents.insert(JOBS, a_job("before"))
 
-    await documents._thread.create()
-    probe = (
-        "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None).execute('BEGIN IMMEDIATE')"
-    )
-    stranger = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-c", probe, str(path)], capture_output=True, text=True
-    )
+    await documents.prepare(JOBS)
+    await asyncio.to_thread(subprocess.run, command, check=True)
+    await documents.insert(JOBS, a_job("after"))
 
-    gate.set()
-    await writing
-    await other.close()
-    assert "database is locked" in stranger.stderr
+    seen = await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True, text=True)
+    assert seen.stdout == "('before',) ('after',)\n"
 
 
 async def test_the_file_is_for_its_owner_alone(documents, path):

@@ -1,5 +1,6 @@
-"""A real Triton."""
+"""A real Triton, and a private RabbitMQ node."""
 
+from support.rabbitmq import rabbitmq
 from support.triton import triton
 
-__all__ = ["triton"]
+__all__ = ["rabbitmq", "triton"]

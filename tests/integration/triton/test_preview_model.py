@@ -91,8 +91,8 @@ async def test_progress_arrives_while_the_picture_is_still_being_painted(client)
     started = time.monotonic()
     arrivals = [time.monotonic() - started async for _ in stream]
 
-    assert arrivals[0] < arrivals[-1] / 2
-    assert arrivals[30] < arrivals[-1] * 0.9
+    assert arrivals[0] < arrivals[-1] / 4
+    assert len(arrivals) == 60
 
 
 async def test_the_fingerprint_names_the_model_and_numpy(client):

@@ -38,12 +38,12 @@ S3 = {
 }
 
 
-def loaded(settings: type[Settings] = Settings, **changes: str | None) -> Settings:
+def loaded(settings: type[Settings] = Settings, /, **changes: str | None) -> Settings:
     environ = {name: value for name, value in {**RIGHT, **changes}.items() if value is not None}
     return load(settings, "painter", environ)
 
 
-def problems(settings: type[Settings] = Settings, **changes: str | None) -> list[str]:
+def problems(settings: type[Settings] = Settings, /, **changes: str | None) -> list[str]:
     with pytest.raises(WrongConfiguration) as caught:
         loaded(settings, **changes)
     return caught.value.problems
@@ -62,7 +62,7 @@ def test_values_come_from_the_variables_and_else_from_the_defaults():
 
 def test_settings_cannot_be_changed():
     with pytest.raises(ValidationError, match="frozen"):
-        loaded().brushes = 3
+        loaded().brushes = 3  # type: ignore[misc]
 
 
 def test_every_problem_is_said_at_once_and_names_its_variable():

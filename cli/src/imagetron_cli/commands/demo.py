@@ -68,7 +68,7 @@ def demo(
 ) -> None:
     """Start a stack, make two variations, check every picture and event, stop. Exit status 0 only if all was right."""
     console = Console(highlight=False)
-    raise typer.Exit(asyncio.run(run_demo(out, Ports.from_base(port_base), console)))
+    raise typer.Exit(asyncio.run(run_demo(out.absolute(), Ports.from_base(port_base), console)))
 
 
 async def run_demo(out: Path, ports: Ports, console: Console, *, state: Path = STATE) -> int:
@@ -142,7 +142,7 @@ async def _make(stack: Stack, out: Path, console: Console) -> list[str]:
             console.print("\n", pictures_list(variation), soft_wrap=True, sep="")
     sheet = out / "contact-sheet.png"
     await asyncio.to_thread(save_contact_sheet, gallery, sheet)
-    console.print(f"\npictures:      {out.absolute()}\ncontact sheet: {sheet.absolute()}", soft_wrap=True)
+    console.print(f"\npictures:      {out}\ncontact sheet: {sheet}", soft_wrap=True)
     return problems
 
 

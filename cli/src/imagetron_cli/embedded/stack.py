@@ -165,6 +165,8 @@ class Stack:
             argv=argv,
             environment=environment,
             is_ready=lambda: triton.is_ready(ports.grpc),
+            # Nobody waits for a picture any more: its clients stop before it.
+            grace_seconds=6,
             prepare=lambda: triton.sweep(ports),
         )
         await self._start(spec)

@@ -111,7 +111,8 @@ def command(
         f"--backend-config=python,shm-region-prefix-name={_memory_prefix(ports)}",
         "--allow-gpu-metrics=false",
         "--pinned-memory-pool-byte-size=0",
-        "--exit-timeout-secs=20",
+        # A cancelled stream can leave a model that never unloads; an idle server stops in four seconds.
+        "--exit-timeout-secs=10",
     ]
     variables = {
         # The stub starts the first `python3` on the path, and with it that environment's packages.
@@ -146,14 +147,13 @@ async def is_ready(grpc_port: int, *, within_seconds: float = 5) -> bool:
 
     try:
         async with InferenceServerClient(f"127.0.0.1:{grpc_port}") as client:
+            is_painted = False
+            # Read to the end: a stream broken off at its last response can leave a model that never unloads.
             async for result, error in client.stream_infer(requests(), stream_timeout=within_seconds):
-                if error is not None:
-                    return False
-                if result.as_numpy("IMAGE") is not None:
-                    return True
+                is_painted = error is None and result.as_numpy("IMAGE") is not None
+            return is_painted
     except RpcError:
         return False
-    return False
 
 
 def _smallest_picture() -> list[InferInput]:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, assert_never
 
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 from faststream import AckPolicy
@@ -94,9 +94,17 @@ class Facts:
 class Consumer:
     """All subscriptions of one service. `start` consumes; `drain` stops taking, finishes or hands back what is in hand."""
 
-    def __init__(self, broker: Broker, facts: Facts, subscriptions: Sequence[Subscription]) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        facts: Facts,
+        subscriptions: Sequence[Subscription],
+        *,
+        hand_back_seconds: float = HOLD_SECONDS,
+    ) -> None:
         self._broker = broker
         self._facts = facts
+        self._hand_back_seconds = hand_back_seconds
         self._in_hand: set[asyncio.Task[None]] = set()
         self._draining = asyncio.Event()
         meter = metrics.get_meter(__name__)
@@ -258,6 +266,8 @@ class Consumer:
                     await self._send_back(message, _next_try(envelope), subscription.queue.name, delay_seconds=5)
                 else:
                     await self._answer(message.reject(requeue=False) if keep_dead_letter else message.ack())
+            case _:
+                assert_never(verdict)
 
     async def _send_back(
         self, message: RabbitMessage, envelope: Envelope, queue: str, *, delay_seconds: int | None = None
@@ -268,7 +278,7 @@ class Consumer:
         """
         exchange = "" if delay_seconds is None else delay_queue(delay_seconds)
         copy = Outgoing(message_id=envelope.id, exchange=exchange, routing_key=queue, body=envelope.encode())
-        give_up_at = time.monotonic() + HOLD_SECONDS
+        give_up_at = time.monotonic() + self._hand_back_seconds
         while time.monotonic() < give_up_at:
             try:
                 await self._facts.send(copy)

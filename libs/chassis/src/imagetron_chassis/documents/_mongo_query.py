@@ -45,11 +45,10 @@ def present(paths: Sequence[str]) -> Query:
 
 
 def refused_key(collection: Collection, message: str) -> str:
-    """The name of the unique key behind a duplicate-key message, which tells the index."""
-    for key in collection.unique:
-        if re.search(rf"index:? '?{index_name(collection, key.paths)}\b", message):
-            return key.name
-    return "_id"
+    """The name of the unique key behind a duplicate-key message. What follows the index in it are a caller's values."""
+    refused = re.search(r"index:? '?(\w+)", message)
+    names = {index_name(collection, key.paths): key.name for key in collection.unique}
+    return names.get(refused[1], "_id") if refused else "_id"
 
 
 _PRESENT: Query = {"$exists": True, "$ne": None}

@@ -146,8 +146,9 @@ def _schema(collection: Collection) -> list[tuple[str, str]]:
     """Names and statements of the table, its unique keys and its indexes."""
     check_collection(collection)
     table = collection.name
+    # The id has no declared type: TEXT would make SQLite compare the number 1 as the text '1'.
     statements = [
-        (table, f'CREATE TABLE "{table}" (id TEXT PRIMARY KEY NOT NULL, version INTEGER NOT NULL, body TEXT NOT NULL)')
+        (table, f'CREATE TABLE "{table}" (id PRIMARY KEY NOT NULL, version INTEGER NOT NULL, body TEXT NOT NULL)')
     ]
     for key in collection.unique:
         columns = [_sql.value(path) for path in key.paths]

@@ -4,13 +4,14 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
+from starlette.middleware.errors import ServerErrorMiddleware
 
 from imagetron_chassis.health import Health, health_routes
 from imagetron_gateway.api.access import Authenticate
 from imagetron_gateway.api.middleware import LimitedBody, Observed
 from imagetron_gateway.api.models import models_router
 from imagetron_gateway.api.pictures import PicturesDesk, pictures_router
-from imagetron_gateway.api.problems import answer_with_problems
+from imagetron_gateway.api.problems import Problem, answer_bug, answer_with_problems, openapi_with_problems
 from imagetron_gateway.api.variations import VariationsDesk, variations_router
 
 _DESCRIPTION = """
@@ -27,13 +28,21 @@ def create_application(
         title="Imagetron",
         version=version("imagetron-gateway"),
         description=_DESCRIPTION,
-        middleware=[Middleware(Observed), Middleware(LimitedBody)],
+        middleware=[
+            Middleware(Observed),
+            # Bugs are answered inside the span: the answer has the trace and request ids that it asks to quote.
+            Middleware(ServerErrorMiddleware, handler=answer_bug),
+            Middleware(LimitedBody),
+        ],
         redoc_url=None,
+        responses={"default": {"model": Problem, "description": "Any other problem."}},
         # One body is one JSON document, strictly: no form and no query smuggled into it.
         redirect_slashes=False,
     )
     app.state.authenticate = authenticate
     answer_with_problems(app)
+    described = app.openapi
+    app.openapi = lambda: openapi_with_problems(described())  # type: ignore[method-assign]
     app.routes.extend(health_routes(health))
     app.include_router(variations_router(variations))
     app.include_router(models_router(variations.models))

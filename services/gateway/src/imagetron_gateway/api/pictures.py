@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from imagetron_chassis.blobs import Blobs, InvalidKey
+from imagetron_chassis.blobs import BlobMissing, Blobs, InvalidKey
 from imagetron_chassis.principals import Principal, system
 from imagetron_contracts.families import AmbiguousName, picture_named
 from imagetron_gateway.api.access import Allowed, Scope
@@ -40,9 +40,9 @@ def pictures_router(desk: PicturesDesk) -> APIRouter:
         304: {"description": "Not modified."},
     }
 
-    @router.api_route(
+    @router.head("/api/images/{variation_name}/{picture_name}", include_in_schema=False)
+    @router.get(
         "/api/images/{variation_name}/{picture_name}",
-        methods=["GET", "HEAD"],
         summary="A picture of a variation by name",
         response_class=Response,
         responses={**image, 302: {"description": "It lies on the CDN."}},
@@ -51,18 +51,18 @@ def pictures_router(desk: PicturesDesk) -> APIRouter:
         picture = await _resolve(desk.jobs, variation_name, picture_name)
         etag = f'"{picture.file.digest}"'
         headers = {"Cache-Control": ALIAS_CACHE, "ETag": etag}
-        if _matches(request, etag):
-            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
         if desk.public is None:
+            if _matches(request, etag):
+                return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
             return RedirectResponse(desk.url_of(picture.file.key), HTTPStatus.FOUND, headers)
-        return await _object(desk.public, picture.file.key, headers)
+        return await _object(desk.public, picture.file.key, request, headers)
 
     if desk.public is not None:
         public = desk.public
 
-        @router.api_route(
+        @router.head("/cdn/{job_id}/{file_name}", include_in_schema=False)
+        @router.get(
             "/cdn/{job_id}/{file_name}",
-            methods=["GET", "HEAD"],
             summary="A public object by its immutable key",
             response_class=Response,
             responses=image,
@@ -70,9 +70,7 @@ def pictures_router(desk: PicturesDesk) -> APIRouter:
         async def by_key(job_id: str, file_name: str, request: Request, _: Anyone) -> Response:
             etag = f'"{file_name.partition(".")[0]}"'
             headers = {"Cache-Control": IMMUTABLE_CACHE, "ETag": etag, "Access-Control-Allow-Origin": "*"}
-            if _matches(request, etag):
-                return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-            return await _object(public, f"{job_id}/{file_name}", headers)
+            return await _object(public, f"{job_id}/{file_name}", request, headers)
 
     return router
 
@@ -96,14 +94,23 @@ async def _resolve(jobs: Jobs, variation_name: str, picture_name: str) -> Pictur
     return picture
 
 
-async def _object(public: Blobs, key: str, headers: dict[str, str]) -> Response:
+async def _object(public: Blobs, key: str, request: Request, headers: dict[str, str]) -> Response:
+    """The object as asked for. It is looked up before anything is said of it: what is gone must not revalidate."""
+    missing = HTTPException(HTTPStatus.NOT_FOUND, "no such object")
     try:
         info = await public.head(key)
     except InvalidKey:
         info = None
     if info is None:
-        raise HTTPException(HTTPStatus.NOT_FOUND, "no such object")
-    return Response(await public.get(key), media_type=info.content_type, headers=headers)
+        raise missing
+    if _matches(request, headers["ETag"]):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    if request.method == "HEAD":
+        return Response(media_type=info.content_type, headers={**headers, "Content-Length": str(info.size_bytes)})
+    try:
+        return Response(await public.get(key), media_type=info.content_type, headers=headers)
+    except BlobMissing as error:
+        raise missing from error
 
 
 def _matches(request: Request, etag: str) -> bool:

@@ -101,6 +101,9 @@ def _invalid(error: InvalidRequest) -> JSONResponse:
 
 def _unreadable(error: RequestValidationError) -> JSONResponse:
     """FastAPI's own validation, in our words. The input is never echoed: it may be a prompt."""
+    if isinstance(error.body, bytes):
+        # FastAPI parses what is declared as JSON; anything else arrives as it came.
+        return problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "send the body as application/json")
     details = error.errors()
     if details and details[0]["type"] == "json_invalid":
         position = details[0]["loc"][-1]
@@ -122,6 +125,8 @@ def _said(item: Any) -> str:  # noqa: ANN401 - pydantic's error details
             return "is required"
         case "extra_forbidden":
             return "unknown field; remove it"
+        case "model_attributes_type" | "model_type" | "dict_type":
+            return "must be a JSON object"
         case _:
             return str(item["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
 
@@ -161,17 +166,28 @@ _ANSWERS: Final[dict[type[Exception], Callable[[Any], JSONResponse]]] = {
 
 
 def answer_with_problems(app: FastAPI) -> None:
-    """Register the table, and an answer without a stack trace for bugs."""
+    """Register the table, and the answer to bugs as the last net, outside every middleware."""
     for kind, answer in _ANSWERS.items():
         app.add_exception_handler(kind, _handler(answer))
+    app.add_exception_handler(Exception, answer_bug)
 
-    async def bug(_: Request, error: Exception) -> JSONResponse:
-        log().error("request_crashed", error_type=type(error).__name__, exc_info=error)
-        return problem(
-            HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "something went wrong on our side; quote the trace_id"
-        )
 
-    app.add_exception_handler(Exception, bug)
+async def answer_bug(_: Request, error: Exception) -> JSONResponse:
+    """What a caller learns of a bug: that it is ours, and how to refer to it. No stack trace."""
+    log().error("request_crashed", error_type=type(error).__name__, exc_info=error)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "something went wrong on our side; quote the trace_id")
+
+
+def openapi_with_problems(document: dict[str, Any]) -> dict[str, Any]:
+    """FastAPI documents every answer under the media type of the good one; problems have their own."""
+    problem_schema = {"$ref": "#/components/schemas/Problem"}
+    for operation in (operation for path in document["paths"].values() for operation in path.values()):
+        for response in operation["responses"].values():
+            content = response.get("content", {})
+            for media_type, described in list(content.items()):
+                if described.get("schema") == problem_schema:
+                    content[MEDIA_TYPE] = content.pop(media_type)
+    return document
 
 
 def _handler(answer: Callable[[Any], JSONResponse]) -> Callable[[Request, Exception], Awaitable[JSONResponse]]:

@@ -41,6 +41,17 @@ def _distinct(values: list[str]) -> list[str]:
     return values
 
 
+def _storable(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("must not hold a NUL character")
+    return value
+
+
+def _undefaulted(schema: dict[str, Any]) -> None:
+    """The default depends on the model: a client generated from the schema must not send our placeholder."""
+    schema.pop("default", None)
+
+
 def _not_blank(value: str) -> str:
     if not value.strip():
         raise ValueError("must not be empty")
@@ -49,7 +60,7 @@ def _not_blank(value: str) -> str:
 
 Whole = Annotated[int, BeforeValidator(_whole), Field(strict=True)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Text = Annotated[str, Field(strict=True)]
+Text = Annotated[str, Field(strict=True), AfterValidator(_storable)]
 
 
 class Body(BaseModel):
@@ -65,10 +76,16 @@ class GenerationBody(Body):
         max_length=MAX_PROMPT_CHARACTERS, description="Reaches the model byte for byte."
     )
     negative_prompt: Text = Field(default="", max_length=MAX_PROMPT_CHARACTERS)
-    seed: Whole = Field(default=-1, ge=0, le=MAX_SEED, description="The same inputs and seed give the same pictures.")
+    seed: Whole = Field(
+        default=-1,
+        ge=0,
+        le=MAX_SEED,
+        description="The same inputs and seed give the same pictures.",
+        json_schema_extra=_undefaulted,
+    )
     model: Text = Field(default="photorealistic", max_length=100, description="A name of GET /api/images/models.")
-    inference_steps: Whole = Field(default=0, description="Within the model's range.")
-    guidance_scale: Number = Field(default=0, description="Within the model's range.")
+    inference_steps: Whole = Field(default=0, description="Within the model's range.", json_schema_extra=_undefaulted)
+    guidance_scale: Number = Field(default=0, description="Within the model's range.", json_schema_extra=_undefaulted)
 
 
 class VariationBody(Body):

@@ -1,0 +1,152 @@
+"""The gateway's HTTP application over in-memory stores, reached without a network. No expectations live here."""
+
+import json
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from fastapi import FastAPI, Request
+
+from imagetron_chassis.blobs.memory import InMemoryBlobs
+from imagetron_chassis.documents import Documents
+from imagetron_chassis.documents.memory import InMemoryDocuments
+from imagetron_chassis.health import Health
+from imagetron_chassis.periodic import Periodic
+from imagetron_chassis.principals import Principal
+from imagetron_chassis.testing import FakeClock
+from imagetron_contracts.stages import FamilyMessage, ModelHealth
+from imagetron_gateway.adapters.catalogue import BUILT_IN, load_catalogue
+from imagetron_gateway.adapters.jobs import JOBS, DocumentJobs
+from imagetron_gateway.adapters.reports import RecentReports
+from imagetron_gateway.api.application import create_application
+from imagetron_gateway.api.models import ModelDesk
+from imagetron_gateway.api.pictures import PicturesDesk
+from imagetron_gateway.api.presenting import Presenter
+from imagetron_gateway.api.variations import VariationsDesk
+from imagetron_gateway.domain import saga
+from imagetron_gateway.domain.job import Job
+from imagetron_gateway.usecases import SAGA
+from support.builders import NOW, a_job_id, family_published, url_of
+
+BASE = "https://api.example.com"
+VARIATIONS = "/api/images/variations"
+JSON = {"Content-Type": "application/json"}
+ANNA = Principal(owner="anna", scopes=frozenset({"*"}))
+
+
+class Counter:
+    """One application, its stores, and a client in front of it. `principal` is who calls."""
+
+    def __init__(
+        self, *, documents: Documents | None = None, stand_in: str | None = "preview", redirects: bool = False
+    ) -> None:
+        self.memory = InMemoryDocuments()
+        self.jobs = DocumentJobs(documents or self.memory)
+        self.clock = FakeClock(NOW)
+        self.reports = RecentReports(self.clock)
+        self.public = InMemoryBlobs()
+        self.principal = ANNA
+        self.rounds = 0
+        self._ids = 0
+        self.application = self._application(stand_in, redirects=redirects)
+        transport = httpx.ASGITransport(self.application, raise_app_exceptions=False)
+        self.client = httpx.AsyncClient(transport=transport, base_url=BASE)
+
+    def _application(self, stand_in: str | None, *, redirects: bool) -> FastAPI:
+        models = ModelDesk(load_catalogue(BUILT_IN), self.reports, stand_in=stand_in)
+        presenter = Presenter(base_url=BASE, url_of=url_of, reports=self.reports)
+        return create_application(
+            authenticate=self._caller,
+            health=Health({}),
+            variations=VariationsDesk(
+                jobs=self.jobs,
+                models=models,
+                presenter=presenter,
+                admission=Periodic("admission", 3600, self._nothing),
+                clock=self.clock,
+                new_id=self._new_id,
+            ),
+            pictures=PicturesDesk(jobs=self.jobs, url_of=url_of, public=None if redirects else self.public),
+        )
+
+    async def submit(self, body: Any, **headers: str) -> httpx.Response:
+        """NaN and lone surrogates travel as Python writes them."""
+        return await self.post(json.dumps(body), **headers)
+
+    async def post(self, content: str | bytes | AsyncIterator[bytes], **headers: str) -> httpx.Response:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.client.post(VARIATIONS, content=content, headers=JSON | named)
+
+    async def get(self, path: str, **headers: str) -> httpx.Response:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.client.get(path, headers=named)
+
+    async def stored(self) -> int:
+        return await self.memory.count(JOBS)
+
+    async def job(self, job_id: str) -> Job:
+        job = await self.jobs.get(job_id, SAGA)
+        assert job is not None
+        return job
+
+    async def play(self, job_id: str, *messages: FamilyMessage) -> Job:
+        """The job's families are admitted, and the workers say this."""
+        job = await self.job(job_id)
+        version = job.version
+        for family in job.families:
+            admitted = saga.admit(job, family, self.clock.now())
+            job = admitted.job if admitted else job
+        for message in messages:
+            decision = saga.apply(job, message, self.clock.now(), url_of)
+            job = decision.job if decision else job
+        job = job.model_copy(update={"version": version + 1})
+        assert await self.jobs.replace(job, SAGA, if_version=version)
+        return job
+
+    async def publish(self, job_id: str, families: Iterable[str] | None = None) -> Job:
+        """These families are published (all, if none is named), and their objects are in the public store."""
+        job = await self.job(job_id)
+        messages = [family_published(job, family) for family in families or job.families]
+        for file in (file for message in messages for image in message.images for file in image.files):
+            await self.public.put_if_absent(file.key, f"pixels of {file.key}".encode(), content_type="image/webp")
+        return await self.play(job_id, *messages)
+
+    async def report(self, *reports: ModelHealth) -> None:
+        for report in reports:
+            await self.reports.on_model_health(report)
+
+    async def _caller(self, _: Request) -> Principal:
+        return self.principal
+
+    def _new_id(self) -> str:
+        self._ids += 1
+        return a_job_id(self._ids)
+
+    async def _nothing(self) -> None:
+        self.rounds += 1
+
+
+@asynccontextmanager
+async def opened(counter: Counter) -> AsyncIterator[Counter]:
+    async with counter.client:
+        await counter.jobs.prepare()
+        yield counter
+
+
+def the_problem(answer: httpx.Response, status: int, code: str | None = None) -> dict[str, Any]:
+    """The body of an answer that must be a problem; every problem is checked for what it must and must not hold."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    for secret in ("Traceback", "pymongo", "sqlite", "site-packages", "/usr/", "/home/", ".py"):
+        assert secret not in answer.text
+    body: dict[str, Any] = answer.json()
+    assert body.keys() == {"type", "title", "status", "detail", "code", "trace_id", "retryable", "errors"}
+    assert body["status"] == status
+    assert body["type"] == f"urn:imagetron:problem:{body['code']}"
+    assert body["code"] == (code or body["code"])
+    return body
+
+
+def pointers(problem: dict[str, Any]) -> list[str]:
+    return [error["pointer"] for error in problem["errors"]]

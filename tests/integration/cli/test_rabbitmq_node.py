@@ -1,0 +1,84 @@
+"""The private broker: it keeps what it was given, minds its own business and leaves nothing behind."""
+
+import subprocess
+import time
+
+import aio_pika
+import pytest
+from aio_pika import DeliveryMode, Message
+
+from integration.cli.processes import naming
+from support.eventually import eventually
+from support.rabbitmq import running_rabbit
+
+# A quorum queue that is killed along with its broker right after its declaration can stay stuck for good.
+SETTLED_SECONDS = 10
+
+
+async def publish(url: str, queue: str, body: bytes) -> None:
+    async with await aio_pika.connect(url) as connection:
+        channel = await connection.channel(publisher_confirms=True)
+        await channel.declare_queue(queue, durable=True, arguments={"x-queue-type": "quorum"})
+        await channel.default_exchange.publish(Message(body, delivery_mode=DeliveryMode.PERSISTENT), queue)
+
+
+async def first_body(url: str, queue: str) -> bytes:
+    async with await aio_pika.connect(url) as connection:
+        channel = await connection.channel()
+        waiting = await channel.get_queue(queue)
+        message = await eventually(lambda: waiting.get(fail=False), within_seconds=20)
+        assert message is not None
+        await message.ack()
+        return message.body
+
+
+async def test_a_persistent_message_in_a_quorum_queue_survives_a_kill_and_a_restart():
+    with running_rabbit() as node:
+        await publish(node.url, "kept", b"precious")
+        began = time.monotonic()
+        await eventually(lambda: time.monotonic() - began > SETTLED_SECONDS, within_seconds=2 * SETTLED_SECONDS)
+
+        node.kill()
+        node.restart()
+
+        assert await first_body(node.url, "kept") == b"precious"
+
+
+async def test_two_nodes_run_side_by_side_and_know_nothing_of_each_other(rabbitmq):
+    with running_rabbit() as other:
+        await publish(rabbitmq.url, "here", b"1")
+
+        listed = other.ctl("--quiet", "list_queues", "name")
+
+        assert "here" not in listed
+        assert "here" in rabbitmq.ctl("--quiet", "list_queues", "name")
+        assert other.ctl("--quiet", "list_users").split() != []
+
+
+async def test_stopping_a_node_leaves_no_process_behind():
+    with running_rabbit() as node:
+        folder = str(node.node.folder)
+        # The Erlang machine, its helpers and the port mapper.
+        assert len(naming(folder)) >= 3
+
+    await eventually(lambda: naming(folder) == [])
+
+
+def test_everything_of_a_node_listens_on_loopback_only(rabbitmq):
+    sockets = subprocess.run(["ss", "-Hltn"], capture_output=True, text=True, check=True).stdout
+
+    own = {str(port) for port in (rabbitmq.node.port, rabbitmq.node.distribution_port, rabbitmq.node.epmd_port)}
+    addresses = [line.split()[3].rpartition(":") for line in sockets.splitlines()]
+    listening = {(address, port) for address, _, port in addresses if port in own}
+    assert {port for _, port in listening} == own
+    assert {address for address, _ in listening} <= {"127.0.0.1", "[::1]"}
+
+
+async def test_each_test_gets_a_virtual_host_that_nobody_else_uses(rabbitmq, fresh_broker):
+    await publish(fresh_broker.url, "mine", b"1")
+
+    for url in (rabbitmq.url, rabbitmq.new_vhost()):
+        async with await aio_pika.connect(url) as connection:
+            channel = await connection.channel()
+            with pytest.raises(aio_pika.exceptions.ChannelNotFoundEntity):
+                await channel.get_queue("mine")
