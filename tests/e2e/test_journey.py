@@ -4,10 +4,10 @@ import io
 
 import httpx
 import pytest
-from imagetron_contracts.families import FAMILIES
 from PIL import Image
 
 from e2e.calls import ALL_FAMILIES, a_request, ended, read, submit
+from imagetron_contracts.families import FAMILIES
 from support.listening import Listener
 from support.stack import RunningStack
 

@@ -12,6 +12,7 @@ from imagetron_contracts import Value
 
 ENDED: Final = frozenset({"complete", "partial", "failed", "cancelled"})
 _SECONDS: Final = 15.0
+_LOOPBACK: Final = ("http://127.0.0.1", "http://localhost", "http://[::1]")
 
 
 class Generation(Value):
@@ -115,7 +116,11 @@ class Gateway:
 
     def __init__(self, url: str, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.url = url.rstrip("/")
-        self._client = httpx.AsyncClient(base_url=self.url, timeout=_SECONDS, transport=transport)
+        # A proxy for the outside world has no way to this machine's loopback.
+        is_here = self.url.startswith(_LOOPBACK)
+        self._client = httpx.AsyncClient(
+            base_url=self.url, timeout=_SECONDS, transport=transport, trust_env=not is_here
+        )
 
     async def __aenter__(self) -> Self:
         return self

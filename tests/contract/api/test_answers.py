@@ -179,7 +179,6 @@ async def test_progress_follows_the_models_steps_and_then_the_stages(counter):
         return shown["families"]["square"]["progress"]
 
     work = {"job_id": accepted["id"], "revision": 1, "family": "square", "index": 0, "steps": 30}
-    job = await counter.play(accepted["id"], a_family_started(job_id=accepted["id"])) if False else None
     job = await counter.job(accepted["id"])
     await counter.play(accepted["id"], a_family_started(job))
     seen = [await progress()]

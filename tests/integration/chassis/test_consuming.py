@@ -29,7 +29,6 @@ from integration.chassis.workbench import (
     published,
     renders,
     stage_failed,
-    until,
 )
 from support.eventually import eventually
 
@@ -185,7 +184,7 @@ async def test_a_failed_message_waits_in_the_delay_of_its_class_with_one_more_tr
     assert waiting.routing_key == WORK.name
     assert Envelope.model_validate(sent.model_copy(update={"try_count": tries + 1})).encode() == waiting.body
     assert len(handler.given) == 1
-    await until(lambda: bench.is_empty(WORK.name, WORK.dead_letters, GATEWAY_FAILED.name))
+    await eventually(lambda: bench.is_empty(WORK.name, WORK.dead_letters, GATEWAY_FAILED.name))
 
 
 async def test_a_rate_limited_message_waits_as_long_as_asked_and_has_not_spent_a_try(bench: Bench):
@@ -257,7 +256,7 @@ async def test_a_failure_that_cannot_be_told_now_keeps_the_message_until_it_can(
     await bench.publish(renders())
 
     assert (await bench.take_envelope(delay_queue(5))).data == renders()
-    await until(lambda: bench.is_empty(WORK.name, WORK.dead_letters, GATEWAY_FAILED.name))
+    await eventually(lambda: bench.is_empty(WORK.name, WORK.dead_letters, GATEWAY_FAILED.name))
 
 
 async def test_failure_facts_that_break_leave_the_message_to_an_operator_and_the_worker_at_work(bench: Bench):
@@ -330,7 +329,7 @@ async def test_a_consumer_holds_as_many_messages_at_once_as_it_was_told_and_neve
 
     await bench.publish(*(renders(number) for number in range(1, 8)))
     await eventually(lambda: handler.holding == concurrency)
-    await until(lambda: bench_has(bench, 7 - concurrency))
+    await eventually(lambda: bench_has(bench, 7 - concurrency))
     handler.gate.set()
 
     await eventually(lambda: len(handler.done) == 7)
@@ -350,7 +349,7 @@ async def test_a_message_is_given_back_as_soon_as_the_broker_takes_it_again(benc
 
     assert (await bench.take_envelope(delay_queue(5))).try_count == 2
     assert publisher.refused == 2
-    await until(lambda: bench.is_empty(WORK.name))
+    await eventually(lambda: bench.is_empty(WORK.name))
 
 
 async def test_a_message_that_cannot_be_given_back_in_time_is_requeued_by_the_broker(bench: Bench):

@@ -18,7 +18,6 @@ from integration.chassis.workbench import (
     published,
     renders,
     stage_failed,
-    until,
 )
 from support.eventually import eventually
 

@@ -8,7 +8,7 @@ import pytest
 from imagetron_chassis.broker import Broker, ConsumerMissing
 from imagetron_chassis.delivery import Subscription
 from imagetron_contracts.topology import DERIVER_RENDERS, QUEUES, RETRY_DELAYS_SECONDS, delay_queue
-from integration.chassis.workbench import Bench, Handler, renders, start_python, until
+from integration.chassis.workbench import Bench, Handler, renders, start_python
 from support.eventually import eventually
 
 CONNECT = """
@@ -25,7 +25,10 @@ asyncio.run(main())
 
 
 def listed(bench: Bench, what: str, *columns: str) -> list[dict[str, object]]:
-    return json.loads(bench.node.ctl(what, "-p", bench.vhost, *columns, "--formatter", "json", "--silent"))
+    rows: list[dict[str, object]] = json.loads(
+        bench.node.ctl(what, "-p", bench.vhost, *columns, "--formatter", "json", "--silent")
+    )
+    return rows
 
 
 async def test_every_queue_keeps_what_it_is_promised_to_keep(bench: Bench):
@@ -113,14 +116,13 @@ async def test_a_process_whose_queue_does_not_exist_is_not_well_however_often_it
         with pytest.raises(ConsumerMissing):
             await broker.consumers_exist()
 
+    await eventually(lambda: has_few_channels(broker))
+
+
+async def has_few_channels(broker: Broker) -> bool:
     connection = await broker.consuming.connect()
-    assert connection.transport is not None
-    await eventually(lambda: open_channels(broker, connection) <= 2)
-
-
-def open_channels(_: Broker, connection: object) -> int:
-    channels = connection.transport.connection.channels  # type: ignore[attr-defined]
-    return sum(1 for channel in channels.values() if channel is not None)
+    assert connection.transport
+    return sum(1 for channel in connection.transport.connection.channels.values() if channel) <= 2
 
 
 async def test_a_process_that_is_not_connected_is_not_well(bench: Bench):
@@ -146,6 +148,6 @@ async def test_a_queue_that_was_deleted_under_its_consumer_comes_back_bound_and_
             return False
         return True
 
-    await until(is_well)
+    await eventually(is_well)
     await bench.publish(renders())
     await eventually(lambda: handler.numbers == [1])

@@ -4,11 +4,11 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
@@ -25,13 +25,7 @@ from imagetron_contracts.stages import FamilyMessage, FamilyPublished, RendersGe
 from support.eventually import eventually
 from support.rabbitmq import FreshBroker, RunningRabbit
 
-T = TypeVar("T")
 JOB_ID: Final = "019b7a6e-0c00-7000-8000-000000000001"
-
-
-async def until(condition: Callable[[], Awaitable[T | None]], *, within_seconds: float = 10) -> T:
-    """As `eventually`, for a question that has to be awaited."""
-    return await eventually(cast("Callable[[], T]", condition), within_seconds=within_seconds)
 
 
 def renders(number: int = 1) -> RendersGenerated:
@@ -196,10 +190,11 @@ class Bench:
         """The next message of the queue, taken out of it."""
         opened = await self.outside.get_queue(queue, ensure=False)
 
-        async def message() -> AbstractIncomingMessage | None:
+        async def message() -> Any:
             return await opened.get(no_ack=True, fail=False)
 
-        return await until(message, within_seconds=within_seconds)
+        taken: AbstractIncomingMessage = await eventually(message, within_seconds=within_seconds)
+        return taken
 
     async def take_envelope(self, queue: str, *, within_seconds: float = 5) -> Envelope:
         return decode((await self.take(queue, within_seconds=within_seconds)).body)

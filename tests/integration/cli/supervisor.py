@@ -28,7 +28,7 @@ async def main() -> None:
         ),
         logs=LogBook(Path(sys.argv[1]), tell),
         guardian=Guardian(),
-        announce=sys.stderr.write,
+        announce=lambda _: None,
         restarts=False,
     )
     await process.start()

@@ -47,7 +47,7 @@ def free_base() -> int:
 
 @dataclass(frozen=True)
 class Up:
-    program: "subprocess.Popen[str]"
+    program: "subprocess.Popen[bytes]"
     folder: Path
     base: int
 

@@ -1,14 +1,25 @@
 """The private broker: it keeps what it was given, minds its own business and leaves nothing behind."""
 
+import dataclasses
+import os
+import shutil
 import subprocess
+import tempfile
 import time
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aio_pika
 import pytest
 from aio_pika import DeliveryMode, Message
 
+from imagetron_cli.embedded.guardian import Guardian
+from imagetron_cli.embedded.logs import LogBook
+from imagetron_cli.embedded.process import SupervisedProcess
+from imagetron_cli.embedded.rabbitmq import RabbitNode
 from integration.cli.processes import naming
 from support.eventually import eventually
+from support.ports import free_port
 from support.rabbitmq import running_rabbit
 
 # A quorum queue that is killed along with its broker right after its declaration can stay stuck for good.
@@ -82,3 +93,47 @@ async def test_each_test_gets_a_virtual_host_that_nobody_else_uses(rabbitmq, fre
             channel = await connection.channel()
             with pytest.raises(aio_pika.exceptions.ChannelNotFoundEntity):
                 await channel.get_queue("mine")
+
+
+NOBODY = 65_534
+
+
+@pytest.fixture
+async def nobodys_folder() -> AsyncIterator[Path]:
+    """Outside of pytest's own, which only its owner may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="imagetron-nobody-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root can become somebody else; an ordinary user's run shows it anyway"
+)
+async def test_a_node_runs_as_an_ordinary_user(nobodys_folder):
+    node = RabbitNode(nobodys_folder, free_port(), free_port(), free_port())
+    node.prepare()
+    subprocess.run(["chown", "-R", str(NOBODY), nobodys_folder], check=True)  # noqa: ASYNC221 - milliseconds
+    guardian, logs = Guardian(), LogBook(nobodys_folder / "logs")
+    become = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+    processes = [
+        SupervisedProcess(
+            dataclasses.replace(spec, argv=(*become, *spec.argv)),
+            logs=logs,
+            guardian=guardian,
+            announce=lambda _: None,
+            restarts=False,
+        )
+        for spec in (node.epmd(), node.broker())
+    ]
+    try:
+        for process in processes:
+            await process.start()
+
+        await publish(node.url, "anybody", b"1")
+
+        assert {os.stat(f"/proc/{process.pid}").st_uid for process in processes} == {NOBODY}  # noqa: PTH116
+    finally:
+        for process in reversed(processes):
+            await process.stop()
+        guardian.dismiss()
+        logs.close()

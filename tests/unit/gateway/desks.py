@@ -1,11 +1,11 @@
 """The gateway's use cases over in-memory stores, with a clock that is set by hand. No expectations live here."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from imagetron_chassis.blobs.memory import InMemoryBlobs
-from imagetron_chassis.documents import DocumentsUnavailable
+from imagetron_chassis.documents import Collection, DocumentsUnavailable
 from imagetron_chassis.documents.memory import InMemoryDocuments
 from imagetron_chassis.outbox import Relay
 from imagetron_chassis.principals import Principal
@@ -37,6 +37,22 @@ class RacingJobs(DocumentJobs):
             assert stored is not None
             await super().replace(stored.model_copy(update={"version": if_version + 1}), SAGA, if_version=if_version)
         return await super().replace(job, principal, if_version=if_version)
+
+
+class RacingDocuments(InMemoryDocuments):
+    """The same, one floor below: between the read and the replacement the version has moved on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.races = 0
+
+    async def replace(self, collection: Collection, document: Mapping[str, Any], *, if_version: int) -> bool:
+        if self.races > 0:
+            self.races -= 1
+            stored = await self.get(collection, document["_id"])
+            assert stored is not None
+            await super().replace(collection, stored | {"version": if_version + 1}, if_version=if_version)
+        return await super().replace(collection, document, if_version=if_version)
 
 
 class FailingJobs(DocumentJobs):

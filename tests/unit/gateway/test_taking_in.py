@@ -11,28 +11,21 @@ from imagetron_chassis.testing import RecordingPublisher
 from imagetron_contracts.ids import event_id
 from imagetron_contracts.stages import Lane
 from imagetron_gateway.adapters.jobs import DocumentJobs
-from imagetron_gateway.domain.job import FamilyStatus, Job, JobStatus
+from imagetron_gateway.domain.job import Job, JobStatus
 from imagetron_gateway.usecases import SOURCE, TooManyWriters
 from support.builders import (
     a_family_started,
+    a_job,
     a_job_id,
     derivatives_rendered,
     family_published,
     renders_generated,
     stage_failed,
 )
-from unit.gateway.desks import ANNA, Office, RacingJobs
+from unit.gateway.desks import ANNA, Office, RacingDocuments, RacingJobs
 
 LATER = LEFT_BEHIND_AFTER.total_seconds() + 1
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-
-
-def racing(races: int = 0) -> tuple[Office, RacingJobs]:
-    documents = InMemoryDocuments()
-    jobs = RacingJobs(documents)
-    office = Office(jobs)
-    jobs.races = races
-    return office, jobs
 
 
 async def admitted(office: Office, **fields) -> Job:
@@ -110,14 +103,8 @@ async def test_a_message_that_says_nothing_new_stores_nothing():
 async def test_a_message_about_a_job_that_does_not_exist_is_dropped():
     office = Office()
 
-    assert await office.take_in(family_published(job_id_of(a_job_id(404)))) == [None]
+    assert await office.take_in(family_published(a_job(id=a_job_id(404)))) == [None]
     assert await office.stored() == 0
-
-
-def job_id_of(job_id: str) -> Job:
-    from support.builders import a_job  # noqa: PLC0415
-
-    return a_job(id=job_id)
 
 
 @pytest.mark.parametrize("races", [1, 5, 19])
@@ -196,16 +183,40 @@ async def test_what_the_broker_did_not_take_stays_and_the_sweep_sends_it_later_i
     assert await office.relay.sweep() == 0
 
 
-async def test_an_entry_is_kept_when_its_message_was_sent_but_the_document_changed_meanwhile():
-    office = Office()
+@pytest.mark.parametrize("races", [1, 19])
+async def test_sent_entries_are_removed_though_the_document_changes_meanwhile(races):
+    documents = RacingDocuments()
+    office = Office(DocumentJobs(documents), RecordingPublisher(BrokerUnavailable("away")))
     job = await admitted(office)
-    pending = await office.jobs.pending(job.id)
-    await office.take_in(a_family_started(job))
-    await office.jobs.mark_sent(job.id, frozenset({"unknown"}))
-    await office.jobs.mark_sent(a_job_id(404), frozenset({"unknown"}))
+    documents.races = races
 
-    assert pending is None
-    assert (await office.read(job.id)).families["square"].status is FamilyStatus.GENERATING
+    await office.relay.relay(job.id)
+
+    assert (await office.read(job.id)).outbox == ()
+    assert office.sent() == ["VARIATION_STARTED", "FAMILY_REQUESTED"]
+
+
+async def test_sent_entries_that_cannot_be_removed_are_sent_again_under_the_same_ids():
+    documents = RacingDocuments()
+    office = Office(DocumentJobs(documents), RecordingPublisher(BrokerUnavailable("away")))
+    job = await admitted(office)
+    documents.races = 20
+    await office.relay.relay(job.id)
+    assert len((await office.read(job.id)).outbox) == 2
+
+    await office.relay.relay(job.id)
+
+    first, second = office.publisher.sent[:2], office.publisher.sent[2:]
+    assert first == second
+    assert (await office.read(job.id)).outbox == ()
+
+
+async def test_entries_of_a_document_that_is_gone_are_forgotten():
+    office = Office()
+    await office.jobs.mark_sent(a_job_id(404), frozenset({"sent"}))
+    await office.relay.relay(a_job_id(404))
+
+    assert office.sent() == []
 
 
 async def test_overdue_work_is_asked_for_again_and_what_is_not_due_is_left_alone():
@@ -248,4 +259,3 @@ async def test_documents_read_back_equal_to_what_was_written():
     assert read.model_copy(update={"version": 0, "outbox": (), "outbox_at": None}) == changed.model_copy(
         update={"version": 0, "outbox": (), "outbox_at": None}
     )
-    assert isinstance(office.jobs, DocumentJobs)

@@ -68,6 +68,7 @@ class SupervisedProcess:
         self._output: tuple[asyncio.BaseTransport, LineReader] | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
+        self._has_been_ready = False
 
     @property
     def name(self) -> str:
@@ -81,6 +82,7 @@ class SupervisedProcess:
     async def start(self) -> None:
         """Return when it is ready; raise StartFailed, with nothing left behind, when it will not be."""
         self._stopping.clear()
+        self._has_been_ready = False
         await self._spawn()
         self._supervisor = asyncio.create_task(self._supervise(), name=f"supervise {self.name}")
         try:
@@ -88,6 +90,7 @@ class SupervisedProcess:
         except BaseException:
             await self.stop()
             raise
+        self._has_been_ready = True
 
     async def stop(self) -> None:
         """SIGTERM to the leader, SIGKILL to its whole group when the grace is over. Safe to repeat."""
@@ -149,7 +152,7 @@ class SupervisedProcess:
         while True:
             started = time.monotonic()
             status = await self._finish()
-            if self._stopping.is_set():
+            if self._stopping.is_set() or not self._has_been_ready:
                 return
             how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
             if not self._restarts or status == EX_CONFIG:

@@ -40,6 +40,9 @@ def service_environment(
         "ENVIRONMENT": "embedded",
         "AMQP_URL": amqp_url,
         "PYTHONUNBUFFERED": "1",
+        # gRPC and HTTP clients would send even loopback's calls to a proxy; gRPC reads the name in small letters only.
+        "no_proxy": LOOPBACK,
+        "NO_PROXY": LOOPBACK,
     }
     if name == "gateway":
         unless_given |= {

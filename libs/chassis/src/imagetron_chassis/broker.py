@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from aio_pika import Channel as PlainChannel
 from aio_pika import IncomingMessage
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 from faststream.message import StreamMessage
@@ -69,16 +70,12 @@ class Broker:
         and a gateway that only cannot publish can still take jobs.
         """
         try:
-            connection = await self.consuming.connect()
-            channel = await connection.channel(publisher_confirms=False)
-            try:
+            # The connection's own channels are robust: one that a missing queue closes would open itself again, for ever.
+            async with PlainChannel(await self.consuming.connect(), publisher_confirms=False) as channel:
                 for name in self._queues:
                     declared = await channel.declare_queue(name, passive=True)
                     if not declared.declaration_result.consumer_count:
                         raise ConsumerMissing(f"nobody consumes {name}")
-            finally:
-                if not channel.is_closed:
-                    await channel.close()
         # aio-pika answers with RuntimeError while it has no connection.
         except (AMQPError, ChannelInvalidStateError, OSError, RuntimeError) as error:
             raise ConsumerMissing(f"our queues cannot be seen: {type(error).__name__}") from error

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from typing import Final, Protocol
+from weakref import WeakValueDictionary
 
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError, DeliveryError, PublishError
 from faststream.exceptions import IncorrectState
@@ -84,13 +85,15 @@ class RabbitPublisher:
         self._deadline_seconds = deadline_seconds
         # FastStream caches the channel's exchange by this object.
         self._exchanges: dict[str, RabbitExchange] = {"": RabbitExchange("")}
+        # Weak: a lock lives as long as its message is on its way.
+        self._on_their_way: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         name, unit, description = semconv.PUBLISHED
         self._published = metrics.get_meter(__name__).create_counter(name, unit, description)
 
     async def send(self, message: Outgoing) -> None:
         exchange = self._exchanges.setdefault(message.exchange, RabbitExchange(message.exchange, declare=False))
         try:
-            async with asyncio.timeout(self._deadline_seconds):
+            async with asyncio.timeout(self._deadline_seconds), self._alone(message.message_id):
                 await self._broker.publish(
                     message.body,
                     exchange=exchange,
@@ -113,3 +116,7 @@ class RabbitPublisher:
         except (AMQPError, ChannelInvalidStateError, IncorrectState, ConnectionError, OSError, RuntimeError) as error:
             raise BrokerUnavailable(f"the broker is away; message {message.message_id} was not sent") from error
         self._published.add(1, {semconv.QUEUE: message.exchange})
+
+    def _alone(self, message_id: str) -> asyncio.Lock:
+        """One copy at a time: aiormq looks up a returned message by its id, and of two copies would miss one return."""
+        return self._on_their_way.setdefault(message_id, asyncio.Lock())

@@ -18,11 +18,15 @@ class RecentReports:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._models: dict[str, ModelHealth] = {}
+        self._models: dict[str, dict[str, ModelHealth]] = {}
         self._progress: OrderedDict[tuple[str, int, str], dict[int, Progress]] = OrderedDict()
 
     async def on_model_health(self, report: ModelHealth) -> None:
-        self._models[report.model] = report
+        reports = {known.reporter: known for known in self._fresh(report.model)}
+        overtaken = reports.get(report.reporter)
+        if overtaken is None or report.checked_at >= overtaken.checked_at:
+            reports[report.reporter] = report
+        self._models[report.model] = reports
 
     async def on_progress(self, progress: Progress) -> None:
         key = (progress.job_id, progress.revision, progress.family)
@@ -36,8 +40,14 @@ class RecentReports:
             self._progress.popitem(last=False)
 
     def model(self, provider_model: str) -> ModelHealth | None:
-        report = self._models.get(provider_model)
-        return report if report and self._clock.now() - report.checked_at < FRESH else None
+        """One generator that vouches for the model outweighs others that cannot run it."""
+        return max(
+            self._fresh(provider_model), key=lambda report: (report.is_available, report.checked_at), default=None
+        )
+
+    def _fresh(self, provider_model: str) -> list[ModelHealth]:
+        now = self._clock.now()
+        return [report for report in self._models.get(provider_model, {}).values() if now - report.checked_at < FRESH]
 
     def progress(self, job_id: str, revision: int, family: str) -> Sequence[Progress]:
         return list(self._progress.get((job_id, revision, family), {}).values())

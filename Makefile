@@ -1,0 +1,53 @@
+# The only front door. Each target is at most five lines; longer work lives in scripts/ or in the `imagetron` command.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up doctor test test-unit check format docs lock bench-pipeline clean
+BIN := .venv/bin
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install what is missing (Debian packages, .venv, .venv/triton); safe to repeat
+	@scripts/setup.sh
+
+demo: setup ## start a stack, make two sets of pictures into ./out, check every one, stop
+	@$(BIN)/imagetron demo
+
+up: setup ## run the whole stack on this machine until Ctrl-C (API on http://127.0.0.1:8015)
+	@$(BIN)/imagetron up
+
+doctor: ## find out what is wrong with this installation
+	@test -x $(BIN)/imagetron || { echo "not installed: run make setup"; exit 1; }
+	@$(BIN)/imagetron doctor
+
+test: setup ## all tests, with coverage
+	@rm -f .coverage .coverage.*
+	$(BIN)/pytest --cov --cov-report=
+
+test-unit: setup ## the tests that need nothing but Python; seconds
+	$(BIN)/pytest tests/unit
+
+check: setup ## format, lint, types, import rules, generated files; changes nothing
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m imagetron_contracts.export --check --page docs/events.md && $(BIN)/python scripts/configuration_page.py --check
+
+format: setup ## format the code and mend what the linter can mend
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+docs: setup ## write the generated pages and schemas again
+	$(BIN)/python -m imagetron_contracts.export --page docs/events.md
+	$(BIN)/python scripts/configuration_page.py
+
+lock: setup ## renew the locked requirements
+	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/lock.sh
+
+bench-pipeline: setup ## measure the pipeline (minutes; wants an otherwise idle machine)
+	$(BIN)/python benchmarks/pipeline.py
+
+clean: ## remove the embedded stack's data and logs (.imagetron) and the pictures (out)
+	@for lock in .imagetron/lock .imagetron/demo/lock; do test ! -e $$lock || flock -n $$lock true \
+		|| { echo "a stack is running on it ($$lock): stop it first"; exit 1; }; done
+	rm -rf .imagetron out
