@@ -3,16 +3,17 @@
 `answering` stands for the bad days of a store: one fixed answer, a trickle, or none at all.
 """
 
-import asyncio
 import importlib.metadata
 import itertools
 import logging
 import socket
+import socketserver
 import subprocess
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
 
 import boto3
@@ -23,7 +24,7 @@ from werkzeug.serving import make_server
 from support.eventually import eventually_sync
 from support.ports import free_port
 
-Answer = Callable[[asyncio.StreamWriter, asyncio.Event], Awaitable[None]]
+Answer = Callable[[BufferedIOBase, threading.Event], None]
 
 
 @dataclass(frozen=True)
@@ -113,72 +114,64 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-@asynccontextmanager
-async def answering(answer: Answer, *, is_reading: bool = True) -> AsyncIterator[S3Server]:
-    """A server that reads one request per connection (or its head) and then does as `answer` does, until it closes."""
-    closing = asyncio.Event()
-    others = asyncio.all_tasks()
+@contextmanager
+def answering(answer: Answer, *, is_reading: bool = True) -> Iterator[S3Server]:
+    """A server that reads one request per connection (or its head) and then does as `answer` does, until it closes.
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    In threads and not on the loop: asyncio's own server leaks a connection that arrives just when it is closed.
+    """
+    closing = threading.Event()
+
+    class Conversation(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            with suppress(ConnectionError):  # the client may go away at any time
+                lines = iter(lambda: self.rfile.readline().decode().lower().strip(), "")
+                headers = dict(line.split(": ", 1) for line in lines if ": " in line)
+                if "expect" in headers:
+                    self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                if is_reading:
+                    self.rfile.read(int(headers.get("content-length", 0)))
+                answer(self.wfile, closing)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Conversation) as server:
+        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        serving.start()
         try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-            if "expect: 100-continue" in head:
-                writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            if is_reading:
-                await reader.readexactly(int(head.partition("content-length: ")[2].partition("\r\n")[0] or 0))
-            await answer(writer, closing)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the client went away
+            yield S3Server(f"http://127.0.0.1:{server.server_address[1]}")
         finally:
-            writer.close()
-            with suppress(ConnectionError):
-                await writer.wait_closed()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    try:
-        yield S3Server(f"http://127.0.0.1:{port}")
-    finally:
-        server.close()
-        closing.set()
-        # Not only the conversations: a connection that is just being accepted is a task as well.
-        while conversations := asyncio.all_tasks() - others:
-            await asyncio.wait(conversations)
+            closing.set()
+            server.shutdown()
+            serving.join()
 
 
 def fixed_answer(status: int, code: str = "", *, headers: str = "") -> Answer:
     body = f"<Error><Code>{code}</Code><Message>as the test wants</Message></Error>" if code else ""
 
-    async def answer(writer: asyncio.StreamWriter, _closing: asyncio.Event) -> None:
-        writer.write(f"HTTP/1.1 {status} Told\r\ncontent-length: {len(body)}\r\n{headers}\r\n{body}".encode())
-        await writer.drain()
+    def answer(out: BufferedIOBase, _closing: threading.Event) -> None:
+        out.write(f"HTTP/1.1 {status} Told\r\ncontent-length: {len(body)}\r\n{headers}\r\n{body}".encode())
 
     return answer
 
 
-async def no_answer(_writer: asyncio.StreamWriter, closing: asyncio.Event) -> None:
-    await closing.wait()
+def no_answer(_out: BufferedIOBase, closing: threading.Event) -> None:
+    closing.wait()
 
 
-async def trickle(writer: asyncio.StreamWriter, closing: asyncio.Event) -> None:
+def trickle(out: BufferedIOBase, closing: threading.Event) -> None:
     """A megabyte promised, a kilobyte a second sent: no read ever times out."""
-    writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")
-    while not closing.is_set():
-        writer.write(b"x" * 50)
-        await writer.drain()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(closing.wait(), 0.05)
+    out.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")
+    while not closing.wait(0.05):
+        out.write(b"x" * 50)
+
+
+def half_an_answer(out: BufferedIOBase, _closing: threading.Event) -> None:
+    out.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\nhalf")
 
 
 def at_first(first: Answer, later: Answer) -> Answer:
     answers = itertools.chain([first], itertools.repeat(later))
 
-    async def answer(writer: asyncio.StreamWriter, closing: asyncio.Event) -> None:
-        await next(answers)(writer, closing)
+    def answer(out: BufferedIOBase, closing: threading.Event) -> None:
+        next(answers)(out, closing)
 
     return answer
-
-
-async def half_an_answer(writer: asyncio.StreamWriter, _closing: asyncio.Event) -> None:
-    writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\nhalf")
-    await writer.drain()

@@ -39,13 +39,18 @@ class Counter:
     """One application, its stores, and a client in front of it. `principal` is who calls."""
 
     def __init__(
-        self, *, documents: Documents | None = None, stand_in: str | None = "preview", redirects: bool = False
+        self,
+        *,
+        documents: Documents | None = None,
+        public: InMemoryBlobs | None = None,
+        stand_in: str | None = "preview",
+        redirects: bool = False,
     ) -> None:
         self.memory = InMemoryDocuments()
         self.jobs = DocumentJobs(documents or self.memory)
         self.clock = FakeClock(NOW)
         self.reports = RecentReports(self.clock)
-        self.public = InMemoryBlobs()
+        self.public = public or InMemoryBlobs()
         self.principal = ANNA
         self.rounds = 0
         self._ids = 0

@@ -1,12 +1,9 @@
 """Good requests, missing things and headers: what `/api/images/variations` answers around its submissions."""
 
-import re
 
 import pytest
 
-from contract.api.counter import BASE, VARIATIONS, Counter, opened, pointers, the_problem
-from imagetron_chassis.documents import DocumentsUnavailable
-from imagetron_chassis.documents.memory import InMemoryDocuments
+from contract.api.counter import BASE, VARIATIONS, pointers, the_problem
 from imagetron_chassis.principals import Principal
 from imagetron_contracts.stages import Lane, Progress
 from support.builders import (
@@ -20,24 +17,6 @@ from support.builders import (
     renders_generated,
     stage_failed,
 )
-
-TRACE = "0af7651916cd43dd8448eb211c80319c"
-
-
-class AwayDocuments(InMemoryDocuments):
-    """A store that cannot answer now."""
-
-    async def insert(self, *_, **__):
-        raise DocumentsUnavailable("mongodb://10.0.0.7:27017: connection refused (pymongo)")
-
-    get = find = replace = insert
-
-
-class BrokenDocuments(InMemoryDocuments):
-    """A store whose adapter has a bug."""
-
-    async def get(self, *_, **__):
-        raise ZeroDivisionError("secret of /usr/lib/driver.py")
 
 
 async def test_a_submission_is_accepted_with_its_address(counter):
@@ -176,7 +155,7 @@ async def test_progress_follows_the_models_steps_and_then_the_stages(counter):
 
     async def progress() -> float:
         shown = (await counter.get(f"{VARIATIONS}/{accepted['id']}")).json()
-        return shown["families"]["square"]["progress"]
+        return float(shown["families"]["square"]["progress"])
 
     work = {"job_id": accepted["id"], "revision": 1, "family": "square", "index": 0, "steps": 30}
     job = await counter.job(accepted["id"])
@@ -325,71 +304,3 @@ async def test_regenerating_a_running_variation_is_a_conflict(counter):
 
 async def test_regenerating_what_does_not_exist_is_not_found(counter):
     the_problem(await counter.client.post(f"{VARIATIONS}/{JOB_ID}/regenerate"), 404)
-
-
-@pytest.mark.parametrize("path", [VARIATIONS, f"{VARIATIONS}/{JOB_ID}", f"{VARIATIONS}/name/x", "/api/images/x/square"])
-async def test_a_store_that_is_away_is_told_as_a_passing_trouble(path):
-    async with opened(Counter(documents=AwayDocuments())) as counter:
-        answers = [await counter.get(path), await counter.submit(a_variation_request())]
-
-    for answer in answers:
-        problem = the_problem(answer, 503, "unavailable")
-        assert problem["retryable"] is True
-        assert int(answer.headers["Retry-After"]) >= 1
-        assert "10.0.0.7" not in answer.text
-
-
-async def test_a_bug_is_answered_without_its_details_and_can_be_quoted():
-    async with opened(Counter(documents=BrokenDocuments())) as counter:
-        headers = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01", "X_Request_ID": "mine"}
-        answer = await counter.get(f"{VARIATIONS}/{JOB_ID}", **headers)
-
-    problem = the_problem(answer, 500, "internal")
-    assert "secret" not in answer.text
-    assert problem["trace_id"] == TRACE
-    assert answer.headers["X-Request-ID"] == "mine"
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
-
-
-@pytest.mark.parametrize(
-    "path", [VARIATIONS, "/nowhere", "/api/images/models", "/api/images/x/y", "/cdn/a/b", "/openapi.json"]
-)
-async def test_every_answer_carries_the_safe_headers_and_a_request_id(counter, path):
-    answer = await counter.get(path)
-
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert answer.headers["Referrer-Policy"] == "no-referrer"
-    assert re.fullmatch(r"[0-9a-f-]{36}", answer.headers["X-Request-ID"])
-    assert "server" not in answer.headers
-
-
-async def test_a_callers_request_id_and_trace_come_back(counter):
-    answer = await counter.get(VARIATIONS, X_Request_ID="order-7.b_c", traceparent=f"00-{TRACE}-b7ad6b7169203331-01")
-
-    assert answer.headers["X-Request-ID"] == "order-7.b_c"
-    assert answer.headers["traceparent"].split("-")[1] == TRACE
-
-
-async def test_a_problem_names_the_callers_trace(counter):
-    answer = await counter.get("/nowhere", traceparent=f"00-{TRACE}-b7ad6b7169203331-01")
-
-    assert the_problem(answer, 404)["trace_id"] == TRACE
-
-
-async def test_the_trace_of_a_submission_is_kept_with_the_job(counter):
-    answer = await counter.submit(a_variation_request(), traceparent=f"00-{TRACE}-b7ad6b7169203331-01")
-    job = await counter.job(answer.json()["id"])
-
-    assert job.traceparent is not None
-    assert job.traceparent.split("-")[1] == TRACE
-
-
-@pytest.mark.parametrize("given", ["", "a b", "a\x1b[31m", "x" * 101, "a;b", "<a>"])
-async def test_a_request_id_that_could_forge_a_log_line_is_replaced(counter, given):
-    answer = await counter.get(VARIATIONS, X_Request_ID=given)
-
-    assert re.fullmatch(r"[0-9a-f-]{36}", answer.headers["X-Request-ID"])
-
-
-async def test_an_unreadable_trace_is_ignored(counter):
-    assert (await counter.get(VARIATIONS, traceparent="00-x-y-z")).status_code == 200

@@ -3,6 +3,8 @@
 import pytest
 
 from contract.api.counter import Counter, opened, the_problem
+from imagetron_chassis.blobs import BlobInfo
+from imagetron_chassis.blobs.memory import InMemoryBlobs
 from support.builders import CDN, a_variation_request, public_key, stage_failed
 
 NAME = "hero-sunset-beach"
@@ -11,10 +13,19 @@ FAMILIES = ["square", "landscape", "portrait", "hero", "facebook-og"]
 IMMUTABLE = "public, max-age=31536000, immutable"
 
 
+class VanishingBlobs(InMemoryBlobs):
+    """Somebody removes an object right after it was looked up."""
+
+    async def head(self, key: str) -> BlobInfo | None:
+        info = await super().head(key)
+        await self.delete(key)
+        return info
+
+
 async def published(counter: Counter, *families: str) -> str:
     accepted = (await counter.submit(a_variation_request(families=list(families or FAMILIES)))).json()
     await counter.publish(accepted["id"])
-    return accepted["id"]
+    return str(accepted["id"])
 
 
 @pytest.mark.parametrize(
@@ -170,6 +181,13 @@ async def test_names_that_try_to_leave_their_folder_are_not_found(counter, path)
     await published(counter, "square")
 
     the_problem(await counter.get(f"/api/images/{path}"), 404)
+
+
+async def test_an_object_that_is_removed_while_it_is_served_is_not_found():
+    async with opened(Counter(public=VanishingBlobs())) as counter:
+        key = public_key(await published(counter, "square"), "square", "profile")
+
+        the_problem(await counter.get(f"/cdn/{key}"), 404)
 
 
 async def test_a_failed_familys_names_have_no_picture(counter):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from contract.api.counter import JSON, VARIATIONS, Counter, pointers, the_problem
+from contract.api.counter import VARIATIONS, Counter, pointers, the_problem
 from support.builders import a_variation_request
 
 CANARY = "canary-of-the-prompt"
@@ -143,7 +143,7 @@ async def test_an_unknown_model_is_answered_with_those_that_exist(counter):
 async def test_unknown_fields_are_refused_at_every_level(counter, field):
     escaped = field.replace("~", "~0").replace("/", "~1")
 
-    await refused(counter, a_variation_request(**{field: "x"}), f"/{escaped}")
+    await refused(counter, a_variation_request() | {field: "x"}, f"/{escaped}")
     await refused(counter, with_generation(**{field: "x"}), f"/generation/{escaped}")
 
 
@@ -157,7 +157,7 @@ async def test_missing_fields_are_required_at_every_level(counter, path):
 @pytest.mark.parametrize("field", ["name", "category"])
 @pytest.mark.parametrize("value", [None, True, 3, 2.5, [], ["a"], {}, {"$ne": None}, {"$gt": ""}, ["$where"]])
 async def test_texts_are_texts(counter, field, value):
-    await refused(counter, a_variation_request(**{field: value}), f"/{field}")
+    await refused(counter, a_variation_request() | {field: value}, f"/{field}")
 
 
 @pytest.mark.parametrize("field", ["prompt", "negativePrompt", "model"])
@@ -230,7 +230,7 @@ async def test_the_smallest_and_the_largest_seed_are_kept_exactly(counter, seed)
 
 @pytest.mark.parametrize("field", ["name", "category"])
 async def test_lone_surrogates_are_refused(counter, field):
-    await refused(counter, a_variation_request(**{field: "a\ud800b"}), f"/{field}")
+    await refused(counter, a_variation_request() | {field: "a\ud800b"}, f"/{field}")
 
 
 @pytest.mark.parametrize("field", ["prompt", "negativePrompt", "model"])
@@ -284,60 +284,3 @@ async def test_an_error_never_echoes_a_prompt(counter, generation):
     the_problem(answer, 422)
     assert CANARY not in answer.text
     assert not any(CANARY in value for value in answer.headers.values())
-
-
-@pytest.mark.parametrize(
-    ("content", "status", "code"),
-    [
-        (b"", 422, "invalid-request"),
-        (b"null", 422, "invalid-request"),
-        (b"[]", 422, "invalid-request"),
-        (b'["name"]', 422, "invalid-request"),
-        (b'"text"', 422, "invalid-request"),
-        (b"3", 422, "invalid-request"),
-        (b"{}", 422, "invalid-request"),
-        (b"{", 400, "invalid-json"),
-        (b"{'name': 'a'}", 400, "invalid-json"),
-        (b'{"name": }', 400, "invalid-json"),
-        (b'{"name": "a"} x', 400, "invalid-json"),
-        (b"\xff\xfe\xfd", 400, "bad-request"),
-        (b'{"name": "\xff"}', 400, "bad-request"),
-        (b"[" * 10_000, 400, "bad-request"),
-        (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, 400, "bad-request"),
-        (b'{"generation": ' + b"[" * 10_000 + b"]" * 10_000 + b"}", 400, "bad-request"),
-        (b'{"name": ' + b"9" * 5_000 + b"}", 400, "bad-request"),
-    ],
-)
-async def test_bodies_that_are_no_json_object_are_refused(counter, content, status, code):
-    the_problem(await counter.post(content), status, code)
-
-    assert await counter.stored() == 0
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {},
-        {"Content-Type": ""},
-        {"Content-Type": "text/plain"},
-        {"Content-Type": "application/x-www-form-urlencoded"},
-        {"Content-Type": "multipart/form-data; boundary=x"},
-        {"Content-Type": "application/json-patch"},
-        {"Content-Type": "text/json"},
-    ],
-)
-async def test_only_json_is_read(counter, headers):
-    content = json.dumps(a_variation_request())
-    answer = await counter.client.post(VARIATIONS, content=content, headers=headers)
-
-    the_problem(answer, 415, "unsupported-media-type")
-    assert await counter.stored() == 0
-
-
-@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "application/vnd.api+json"])
-async def test_other_ways_to_say_json_are_read(counter, kind):
-    answer = await counter.client.post(
-        VARIATIONS, content=json.dumps(a_variation_request()), headers=JSON | {"Content-Type": kind}
-    )
-
-    assert answer.status_code == 202

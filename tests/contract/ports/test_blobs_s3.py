@@ -76,7 +76,7 @@ async def test_a_store_that_is_down_is_unavailable_at_once(method):
 
 @every_method
 async def test_a_store_that_never_answers_is_unavailable_within_the_deadline(method):
-    async with answering(no_answer) as server:
+    with answering(no_answer) as server:
         store = s3_blobs(server, deadline_seconds=DEADLINE_SECONDS)
         began = time.monotonic()
 
@@ -88,7 +88,7 @@ async def test_a_store_that_never_answers_is_unavailable_within_the_deadline(met
 
 
 async def test_an_answer_that_trickles_is_given_up_at_the_deadline():
-    async with answering(trickle) as server:
+    with answering(trickle) as server:
         store = s3_blobs(server, deadline_seconds=DEADLINE_SECONDS)
         began = time.monotonic()
 
@@ -100,7 +100,7 @@ async def test_an_answer_that_trickles_is_given_up_at_the_deadline():
 
 
 async def test_an_answer_given_up_gives_its_thread_back():
-    async with answering(at_first(trickle, fixed_answer(404))) as server:
+    with answering(at_first(trickle, fixed_answer(404))) as server:
         store = s3_blobs(server, deadline_seconds=1, threads=1)
         with pytest.raises(BlobsUnavailable):
             await store.get("j/a.png")
@@ -112,7 +112,7 @@ async def test_an_answer_given_up_gives_its_thread_back():
 
 
 async def test_an_upload_given_up_gives_its_thread_back():
-    async with answering(at_first(no_answer, fixed_answer(404)), is_reading=False) as server:
+    with answering(at_first(no_answer, fixed_answer(404)), is_reading=False) as server:
         store = s3_blobs(server, deadline_seconds=1, threads=1)
         with pytest.raises(BlobsUnavailable, match="the put of j/a"):
             await store.put_if_absent("j/a", b"x" * 20_000_000, content_type="image/png")
@@ -131,7 +131,7 @@ async def answers(store: S3Blobs) -> bool:
 
 
 async def test_callers_that_wait_for_a_thread_are_bounded_by_the_deadline_as_well():
-    async with answering(no_answer) as server:
+    with answering(no_answer) as server:
         store = s3_blobs(server, deadline_seconds=DEADLINE_SECONDS)
         began = time.monotonic()
 
@@ -143,7 +143,7 @@ async def test_callers_that_wait_for_a_thread_are_bounded_by_the_deadline_as_wel
 
 
 async def test_an_answer_that_breaks_off_is_never_taken_for_the_object():
-    async with answering(half_an_answer) as server:
+    with answering(half_an_answer) as server:
         store = s3_blobs(server)
 
         with pytest.raises(BlobsUnavailable, match=r"broke off the get of j/a\.png"):
@@ -171,7 +171,7 @@ async def test_an_answer_that_breaks_off_is_never_taken_for_the_object():
     ],
 )
 async def test_each_refusal_of_a_put_has_its_class_of_error(status, code, error, sentence):
-    async with answering(fixed_answer(status, code, headers="retry-after: 7\r\n")) as server:
+    with answering(fixed_answer(status, code, headers="retry-after: 7\r\n")) as server:
         store = s3_blobs(server)
 
         with pytest.raises(error, match=sentence) as caught:
@@ -183,7 +183,7 @@ async def test_each_refusal_of_a_put_has_its_class_of_error(status, code, error,
 
 
 async def test_without_conditional_puts_the_condition_is_not_sent_and_a_refused_look_stores_nothing():
-    async with answering(fixed_answer(503)) as server:
+    with answering(fixed_answer(503)) as server:
         store = s3_blobs(server, conditional_puts=False)
 
         with pytest.raises(BlobsUnavailable, match="with 503"):

@@ -5,6 +5,7 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ async def occupied(client: InferenceServerClient):
         await eventually(lambda: paints(client))
 
 
-def cancel(streams: list) -> None:
+def cancel(streams: list[Any]) -> None:
     for stream in streams:
         stream.cancel()
 
@@ -63,7 +64,7 @@ async def refusal(client: InferenceServerClient, order: PreviewOrder, **options)
     return str(refused.value.message())
 
 
-async def painted_in_one_batch(client: InferenceServerClient, orders: list[PreviewOrder]) -> list:
+async def painted_in_one_batch(client: InferenceServerClient, orders: list[PreviewOrder]) -> list[Any]:
     """What each order got (an answer or its error), queued together while both instances were at work."""
     async with occupied(client) as blockers:
         waiting = [asyncio.ensure_future(painted(client, order)) for order in orders]
@@ -201,7 +202,13 @@ async def test_a_bad_order_is_refused_with_its_own_sentence(client, order, sente
 
 
 async def test_the_batch_mates_of_a_bad_order_are_painted(client):
-    orders = [PreviewOrder(), PreviewOrder(width=63), PreviewOrder(seed=9), PreviewOrder(prompt=""), PreviewOrder(seed=10)]
+    orders = [
+        PreviewOrder(),
+        PreviewOrder(width=63),
+        PreviewOrder(seed=9),
+        PreviewOrder(prompt=""),
+        PreviewOrder(seed=10),
+    ]
 
     answers = await painted_in_one_batch(client, orders)
 
@@ -248,10 +255,10 @@ async def test_concurrent_equal_requests_share_executions(client):
 
     assert len({answer.image.tobytes() for answer in answers}) == 1
 
-    async def counted() -> int | None:
-        """Executions for the fourteen; Triton counts a little after it answers."""
+    async def counted() -> int:
+        """Executions for the fourteen; none while Triton, which counts a little after it answers, has not counted all."""
         requests_after, executions_after, _ = await executions(client)
-        return executions_after - executions_before if requests_after - requests_before == 14 else None
+        return executions_after - executions_before if requests_after - requests_before == 14 else 0
 
     assert await eventually(counted) < 14
 

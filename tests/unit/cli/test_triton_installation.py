@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from imagetron_cli.embedded.triton import MissingTriton, TritonInstallation, TritonPorts, command, prepare, sweep
 
 NEEDS_LIBPYTHON = b"\x7fELF libpython3.11.so.1.0 \x00"
@@ -96,7 +97,7 @@ def test_what_is_missing_is_said_with_how_to_get_it(tmp_path, layout, sentence):
 
 
 def test_a_folder_without_an_environment_is_said_to_be_none(tmp_path):
-    with pytest.raises(MissingTriton, match="There is no Triton environment at .*nowhere: run `make setup`"):
+    with pytest.raises(MissingTriton, match=r"There is no Triton environment at .*nowhere: run `make setup`"):
         prepare(tmp_path / "nowhere", tmp_path / "state")
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from imagetron_contracts.failures import FailureCode, Stage
+from imagetron_contracts.stages import FamilyMessage
 from imagetron_gateway.domain import saga
 from imagetron_gateway.domain.job import FamilyStatus, JobStatus
 from support.builders import (
@@ -31,7 +32,7 @@ def without(family: str, pictures: dict[str, str]) -> dict[str, str]:
     return {name: url for name, url in pictures.items() if name != family}
 
 
-def whole_way(family: str) -> tuple:
+def whole_way(family: str) -> tuple[FamilyMessage, ...]:
     return (
         a_family_started(family=family),
         renders_generated(family=family),

@@ -7,6 +7,7 @@ import pytest
 from imagetron_chassis.settings import WrongConfiguration, load
 from imagetron_gateway.settings import Settings, is_loopback
 
+ANYWHERE = "0.0.0.0"  # noqa: S104 - that it is refused is the point
 ENVIRONMENT = {
     "AMQP_URL": "amqp://gateway:secret@127.0.0.1:5672/imagetron",
     "STORAGE_PATH": "/var/lib/imagetron/objects",
@@ -53,7 +54,7 @@ def test_every_problem_is_told_at_once():
         STORAGE_PATH=None,
         GATEWAY_DOCUMENTS_URL="postgres://db/x",
         GATEWAY_PORT="99999",
-        GATEWAY_HOST="0.0.0.0",  # noqa: S104 - that it is refused is the point
+        GATEWAY_HOST=ANYWHERE,
         GATEWAY_EXTERNAL_URL="images.example.com",
         GATEWAY_ADMISSION_BATCH="0",
         GATEWAY_CHECK_SECONDS="soon",
@@ -85,11 +86,11 @@ def test_an_unknown_kind_of_document_store_is_refused(url, said):
 
 @pytest.mark.parametrize("scheme", ["sqlite", "mongodb", "mongodb+srv"])
 def test_sqlite_and_mongodb_are_known(scheme):
-    assert settings(GATEWAY_DOCUMENTS_URL=f"{scheme}://host/name")
+    assert settings(GATEWAY_DOCUMENTS_URL=f"{scheme}://host/name").documents_url.get_secret_value().startswith(scheme)
 
 
 @pytest.mark.parametrize(
-    "host", ["0.0.0.0", "::", "192.168.1.7", "gateway.example.com", "127.0.0.1.example.com", "10.0.0.1"]
+    "host", [ANYWHERE, "::", "192.168.1.7", "gateway.example.com", "127.0.0.1.example.com", "10.0.0.1"]
 )
 def test_an_address_that_strangers_reach_is_refused_while_callers_cannot_authenticate(host):
     (problem,) = problems(GATEWAY_HOST=host)
@@ -112,12 +113,24 @@ def test_trust_that_is_refused_is_no_trust(no):
     assert problem.startswith("GATEWAY_HOST:")
 
 
+def test_the_embedded_mode_listens_on_loopback_only():
+    (problem,) = problems(ENVIRONMENT="embedded", GATEWAY_HOST="10.0.0.1", GATEWAY_TRUST_EVERY_CALLER="true")
+
+    assert problem == "GATEWAY_HOST: 10.0.0.1 is reachable from outside; the embedded mode listens on loopback only"
+
+
+def test_production_does_not_trust_every_caller():
+    (problem,) = problems(ENVIRONMENT="production", GATEWAY_HOST="10.0.0.1", GATEWAY_TRUST_EVERY_CALLER="true")
+
+    assert problem.startswith("GATEWAY_TRUST_EVERY_CALLER: is refused in production")
+
+
 @pytest.mark.parametrize(
     ("host", "is_local"),
     [
         *(("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True)),
         *(
-            ("0.0.0.0", False),
+            (ANYWHERE, False),
             ("::", False),
             ("10.0.0.1", False),
             ("example.com", False),
@@ -157,7 +170,7 @@ def test_an_unknown_variable_of_the_gateway_is_refused_with_the_nearest_known_on
 
 
 def test_variables_of_others_are_no_concern():
-    assert settings(GENERATOR_TRITON_URL="x", PATH="/bin", GATEWAYS="x")
+    assert settings(GENERATOR_TRITON_URL="x", PATH="/bin", GATEWAYS="x") == settings()
 
 
 @pytest.mark.parametrize("name", ["GATEWAY_PORT", "IMAGE_GENERATOR_PORT"])

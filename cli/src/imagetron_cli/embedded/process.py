@@ -187,11 +187,12 @@ class SupervisedProcess:
 
     async def _until_ready(self, supervisor: asyncio.Task[None]) -> None:
         deadline = time.monotonic() + self.spec.ready_within_seconds
-        first = self._process
         while not await self.spec.is_ready():
-            if self._process is not first or supervisor.done() or self.pid is None:
-                status = first.returncode if first else None
-                raise StartFailed(self.name, f"ended with status {status} before it was ready", self._logs)
+            if self._process and self._process.returncode is not None:
+                # Until it has been ready its supervisor gives up with it, when the last line is read.
+                await asyncio.wait([supervisor])
+                ended = f"ended with status {self._process.returncode} before it was ready"
+                raise StartFailed(self.name, ended, self._logs)
             if time.monotonic() > deadline:
                 waited = f"was not ready within {self.spec.ready_within_seconds:g} s"
                 raise StartFailed(self.name, waited, self._logs)

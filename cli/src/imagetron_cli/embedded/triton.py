@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from grpc import RpcError
+from grpc import RpcError  # type: ignore[import-untyped]
 from tritonclient.grpc import InferInput
 from tritonclient.grpc.aio import InferenceServerClient
 
@@ -86,7 +86,9 @@ def prepare(environment: Path, state: Path) -> TritonInstallation:
     own = _library_folder(environment, interpreter, stub)
     return TritonInstallation(
         server=server,
-        backends=_backends(wheel, stub, state / "triton" / f"backends-{_wheel_version(interpreter)}-{interpreter.version}"),
+        backends=_backends(
+            wheel, stub, state / "triton" / f"backends-{_wheel_version(interpreter)}-{interpreter.version}"
+        ),
         libraries=(*own, bundled),
         programs=environment / "bin",
     )
@@ -187,7 +189,10 @@ def _ask(environment: Path) -> _Interpreter:
 
 
 def _check_numpy(environment: Path, interpreter: _Interpreter) -> None:
-    versions = [folder.name.split("-")[1] for folder in interpreter.packages.glob("numpy-*.dist-info")]
+    versions = [
+        folder.name.removeprefix("numpy-").removesuffix(".dist-info")
+        for folder in interpreter.packages.glob("numpy-*.dist-info")
+    ]
     if not any(version.startswith("1.") for version in versions):
         found = f"numpy {versions[0]}" if versions else "no numpy"
         raise MissingTriton(
@@ -197,7 +202,7 @@ def _check_numpy(environment: Path, interpreter: _Interpreter) -> None:
 
 def _wheel_version(interpreter: _Interpreter) -> str:
     found = sorted(interpreter.packages.glob("nvidia_pytriton-*.dist-info"))
-    return found[-1].name.split("-")[1].removesuffix(".dist") if found else "unknown"
+    return found[-1].name.removeprefix("nvidia_pytriton-").removesuffix(".dist-info") if found else "unknown"
 
 
 def _library_folder(environment: Path, interpreter: _Interpreter, stub: Path) -> tuple[Path, ...]:

@@ -14,6 +14,7 @@ from typing import Final, assert_never
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 from faststream import AckPolicy
 from faststream.rabbit import Channel, ExchangeType, RabbitExchange, RabbitMessage
+from faststream.rabbit.subscriber import RabbitSubscriber
 from opentelemetry import metrics, trace
 from structlog.contextvars import bound_contextvars
 
@@ -122,7 +123,7 @@ class Consumer:
         with suppress(TimeoutError):
             # A broker that does not answer must not keep us from handing back: its deliveries end with the connection.
             async with asyncio.timeout(_STOP_CONSUMING_SECONDS):
-                await asyncio.gather(*(subscriber.stop() for subscriber in self._subscribers))
+                await asyncio.gather(*(_stop(subscriber) for subscriber in self._subscribers))
         if not self._in_hand:
             return
         _, unfinished = await asyncio.wait(self._in_hand, timeout=grace_seconds)
@@ -131,7 +132,7 @@ class Consumer:
         if unfinished:
             await asyncio.wait(unfinished, timeout=grace_seconds + 5)
 
-    def _subscribe(self, subscription: Subscription):  # type: ignore[no-untyped-def]  # noqa: ANN202 - FastStream's own
+    def _subscribe(self, subscription: Subscription) -> RabbitSubscriber:
         queue = subscription.queue
         subscriber = self._broker.consuming.subscriber(
             work_queue(queue),
@@ -302,6 +303,16 @@ class Consumer:
     def _count(self, queue: Queue, outcome: str, started: float) -> None:
         self._deliveries.add(1, {semconv.QUEUE: queue.name, semconv.OUTCOME: outcome})
         self._seconds.record(time.monotonic() - started, {semconv.QUEUE: queue.name})
+
+
+async def _stop(subscriber: RabbitSubscriber) -> None:
+    """Cancel first: FastStream drops whatever arrives once `stop` began, and a dropped message counts as a failed try."""
+    queue, tag = subscriber._queue_obj, subscriber._consumer_tag  # noqa: SLF001 - there is no other way to the consumer
+    if queue is not None and tag is not None and not queue.channel.is_closed:
+        await queue.cancel(tag)
+        # What was delivered before is still on its way to us through two tasks: a second answer arrives after them.
+        await queue.cancel(tag)
+    await subscriber.stop()
 
 
 def _next_try(envelope: Envelope) -> Envelope:

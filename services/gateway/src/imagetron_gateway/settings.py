@@ -88,7 +88,8 @@ class Settings(BaseServiceSettings):
     @property
     def base_url(self) -> str:
         """Of this API, without a slash at the end."""
-        return (self.external_url or f"http://{self.host}:{self.port}").rstrip("/")
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return (self.external_url or f"http://{host}:{self.port}").rstrip("/")
 
     @property
     def objects_url(self) -> str:

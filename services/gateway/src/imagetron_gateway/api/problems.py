@@ -166,10 +166,9 @@ _ANSWERS: Final[dict[type[Exception], Callable[[Any], JSONResponse]]] = {
 
 
 def answer_with_problems(app: FastAPI) -> None:
-    """Register the table, and the answer to bugs as the last net, outside every middleware."""
+    """Register the table. Bugs are answered by the application's middleware, with `answer_bug`."""
     for kind, answer in _ANSWERS.items():
         app.add_exception_handler(kind, _handler(answer))
-    app.add_exception_handler(Exception, answer_bug)
 
 
 async def answer_bug(_: Request, error: Exception) -> JSONResponse:

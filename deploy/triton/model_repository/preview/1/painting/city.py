@@ -35,7 +35,9 @@ def _fill(scene: Scene, left: float, top: float, right: float, bottom: float, co
         plane[y0:y1, x0:x1] = a + t * (b - a)
 
 
-def _building(scene: Scene, dice: Dice, place: "tuple[float, float, float, float]", tone: Colour, lit_share: float) -> None:
+def _building(
+    scene: Scene, dice: Dice, place: "tuple[float, float, float, float]", tone: Colour, lit_share: float
+) -> None:
     x, base, width, tall = place
     palette, unit = scene.palette, scene.unit
     top = base - tall

@@ -1,8 +1,12 @@
 """Repeatable chance: integer hashing only, so that no Python or numpy version, thread or process changes a picture."""
 
 import hashlib
+from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
+
+T = TypeVar("T")
 
 _MASK = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15  # splitmix64's increment
@@ -57,5 +61,5 @@ class Dice:
     def sign(self) -> int:
         return 1 if self.unit() < 0.5 else -1  # noqa: PLR2004
 
-    def pick(self, items: "tuple | list"):
+    def pick(self, items: "Sequence[T]") -> T:
         return items[int(self.unit() * len(items))]

@@ -1,7 +1,8 @@
-"""Antialiased shapes by signed distance, drawn in a figure's own coordinates: x to the right, y upwards, size 1 = `size` pixels."""
+"""Antialiased shapes by signed distance, in a figure's own coordinates: x to the right, y upwards, 1 is `size` pixels."""
 
 import copy
 import math
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,7 +16,15 @@ class Figure:
     """A pen whose origin stands at (x, y) pixels. `mirrored` draws downwards (a reflection); `opacity` thins the ink."""
 
     def __init__(
-        self, canvas: Canvas, x: float, y: float, size: float, *, mirrored: bool = False, opacity: float = 1.0, lean: int = 1
+        self,
+        canvas: Canvas,
+        x: float,
+        y: float,
+        size: float,
+        *,
+        mirrored: bool = False,
+        opacity: float = 1.0,
+        lean: int = 1,
     ) -> None:
         self.canvas = canvas
         self.size = size
@@ -80,7 +89,12 @@ class Figure:
         self._ink(top, left, np.sqrt(dx * dx + dy * dy) - (ra + t * (rb - ra)), colour)
 
     def lathe(
-        self, outline: "list[Point] | tuple[Point, ...]", colour: "Colour | tuple[Colour, Colour]", *, share: float = 1.0, x: float = 0.0
+        self,
+        outline: "list[Point] | tuple[Point, ...]",
+        colour: "Colour | tuple[Colour, Colour]",
+        *,
+        share: float = 1.0,
+        x: float = 0.0,
     ) -> None:
         """A body of revolution: `outline` gives (height, half width) upwards; `share` draws only its middle."""
         heights = [height for height, _ in outline]
@@ -91,20 +105,21 @@ class Figure:
         top, left, columns, rows = window
         up = (rows[:, 0] - self._y) * (1.0 / self._down)
         half = np.interp(up, heights, [half for _, half in outline]).astype(np.float32) * (self.size * share)
-        steep = np.empty_like(half)
+        steep = np.zeros_like(half)
         steep[1:-1] = (half[2:] - half[:-2]) * 0.5
-        steep[0], steep[-1] = steep[1], steep[-2]
         away = np.abs(columns - self._pixel(x, 0)[0])
         distance = (away - half[:, None]) * (1.0 / np.sqrt(1.0 + np.minimum(steep * steep, 8.0)))[:, None]
         beyond = np.maximum(heights[0] - up, up - heights[-1])[:, None] * self.size
         self._ink(top, left, np.maximum(distance, beyond), colour)
 
-    def box(self, left: float, bottom: float, right: float, top: float, colour: "Colour | tuple[Colour, Colour]") -> None:
+    def box(
+        self, left: float, bottom: float, right: float, top: float, colour: "Colour | tuple[Colour, Colour]"
+    ) -> None:
         self.polygon(((left, bottom), (right, bottom), (right, top), (left, top)), colour)
 
     def curve(self, points: "list[Point]", ra: float, rb: float, colour: Colour) -> None:
         steps = len(points) - 1
-        for i, (a, b) in enumerate(zip(points, points[1:], strict=False)):
+        for i, (a, b) in enumerate(pairwise(points)):
             self.limb(a, b, ra + (rb - ra) * i / steps, ra + (rb - ra) * (i + 1) / steps, colour)
 
     def glow(self, cx: float, cy: float, radius: float, colour: Colour) -> None:

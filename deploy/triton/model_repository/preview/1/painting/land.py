@@ -20,14 +20,15 @@ def _strip(scene: Scene, crest: np.ndarray, foot: float) -> "tuple[int, np.ndarr
         return None
     rows = np.arange(first, last, dtype=np.float32)[:, None] + 0.5
     depth = rows - crest[None, :]
-    slope = np.empty_like(crest)
+    slope = np.zeros_like(crest)
     slope[1:-1] = (crest[2:] - crest[:-2]) * 0.5
-    slope[0], slope[-1] = slope[1], slope[-2]
     cover = np.clip(depth * (1.0 / np.sqrt(1.0 + slope * slope))[None, :] + 0.5, 0.0, 1.0)
     return first, depth, cover
 
 
-def paint_hill(scene: Scene, crest: np.ndarray, foot: float, top: Colour, bottom: Colour, fade: float, grain: "Dice | None" = None) -> None:
+def paint_hill(
+    scene: Scene, crest: np.ndarray, foot: float, top: Colour, bottom: Colour, fade: float, grain: "Dice | None" = None
+) -> None:
     """One layer that turns from `top` to `bottom` over `fade` pixels below its crest; `grain` strews soft streaks."""
     strip = _strip(scene, crest, foot)
     if strip is None:
@@ -139,7 +140,12 @@ def paint_pine(canvas: Canvas, x: float, base: float, height: float, colour: Col
     number = np.floor(np.clip(tier, 0.0, tiers - 0.001))
     part = tier - number
     side = np.where(across < 0, 0, tiers + 1)
-    reach = spread * (1.0 / tiers) * (number * 0.80 + part * 1.42) * np.take(growth.reshape(-1), number.astype(np.int32) + side)
+    reach = (
+        spread
+        * (1.0 / tiers)
+        * (number * 0.80 + part * 1.42)
+        * np.take(growth.reshape(-1), number.astype(np.int32) + side)
+    )
     cover = np.clip(reach - away + 0.5, 0.0, 1.0) * np.clip((tiers - tier) * (height / tiers) + 0.5, 0.0, 1.0)
     cover *= tier > 0
     trunk = np.clip(height * 0.018 - away + 0.5, 0.0, 1.0) * ((up > height * 0.5) & (up < height))
@@ -174,7 +180,9 @@ def paint_bushes(scene: Scene, dice: Dice, crest: np.ndarray, *, count: int, siz
             pen.ellipse(0.12 * scene.light, 0.71, 0.13, 0.18, bright)
 
 
-def paint_grass(scene: Scene, dice: Dice, crest: np.ndarray, *, count: int, height: float, colours: "tuple[Colour, ...]") -> None:
+def paint_grass(
+    scene: Scene, dice: Dice, crest: np.ndarray, *, count: int, height: float, colours: "tuple[Colour, ...]"
+) -> None:
     for _ in range(count):
         x = dice.unit() * scene.canvas.width
         y = float(crest[min(int(x), scene.canvas.width - 1)])
@@ -184,7 +192,9 @@ def paint_grass(scene: Scene, dice: Dice, crest: np.ndarray, *, count: int, heig
         pen.limb((lean * 0.35, 0.55), (lean, 1.0), 0.02, 0.003, colours[int(dice.unit() * len(colours))])
 
 
-def paint_blossoms(scene: Scene, dice: Dice, top: float, bottom: float, *, count: int, colours: "tuple[Colour, ...]") -> None:
+def paint_blossoms(
+    scene: Scene, dice: Dice, top: float, bottom: float, *, count: int, colours: "tuple[Colour, ...]"
+) -> None:
     """Dots of flowers in a meadow, larger the nearer they are."""
     for _ in range(count):
         share = dice.unit()

@@ -24,7 +24,16 @@ def tree(pen: Figure, palette: Palette, dice: Dice) -> None:
     bark = mixed(palette.near, INK, 0.35)
     crown = dice.pick((palette.accent, palette.accent, palette.second, mixed(LEAF, palette.second, 0.2)))
     pen.polygon(
-        ((-0.12, -0.012), (-0.05, 0.02), (-0.032, 0.14), (-0.03, 0.46), (0.022, 0.46), (0.028, 0.14), (0.05, 0.02), (0.13, -0.012)),
+        (
+            (-0.12, -0.012),
+            (-0.05, 0.02),
+            (-0.032, 0.14),
+            (-0.03, 0.46),
+            (0.022, 0.46),
+            (0.028, 0.14),
+            (0.05, 0.02),
+            (0.13, -0.012),
+        ),
         turned(mixed(bark, palette.far, 0.18), palette, 0.8),
     )
     for x, y in ((-0.26, 0.6), (0.27, 0.62), (-0.12, 0.72), (0.13, 0.75)):
@@ -54,7 +63,10 @@ def flower(pen: Figure, palette: Palette, dice: Dice) -> None:
     pen.curve([(0.0, -0.1), (0.02, 0.15), (0.012, 0.4), (0.0, 0.66)], 0.02, 0.014, green)
     for side, y in ((-1, 0.14), (1, 0.27)):
         tip = (side * 0.30, y + 0.17)
-        pen.polygon(((0.015, y), (side * 0.10, y + 0.13), tip, (side * 0.20, y + 0.035)), turned(mixed(green, palette.sun, 0.14), palette, 0.35))
+        pen.polygon(
+            ((0.015, y), (side * 0.10, y + 0.13), tip, (side * 0.20, y + 0.035)),
+            turned(mixed(green, palette.sun, 0.14), palette, 0.35),
+        )
         pen.limb((0.015, y), tip, 0.004, 0.002, mixed(green, palette.near, 0.5))
     petal = palette.accent if dice.chance(0.6) else palette.second
     centre = palette.second if petal is palette.accent else mixed(palette.near, palette.accent, 0.3)
@@ -91,14 +103,27 @@ def cactus(pen: Figure, palette: Palette, dice: Dice) -> None:
         pen.ellipse(x, y, 0.03, 0.026, palette.second)
 
 
-def person(pen: Figure, palette: Palette, dice: Dice) -> None:
+def person(pen: Figure, palette: Palette, _dice: Dice) -> None:
     """A wanderer seen from behind: coat, scarf in the wind, staff."""
     dark = mixed(palette.near, INK, 0.45)
     coat = turned(palette.accent, palette, 0.5)
     for x in (-0.065, 0.06):
         pen.limb((x * 0.8, 0.36), (x, 0.02), 0.05, 0.036, dark)
         pen.limb((x, 0.015), (x + 0.03 * LIT, 0.01), 0.034, 0.028, dark)
-    pen.polygon(((-0.125, 0.76), (0.125, 0.76), (0.155, 0.5), (0.2, 0.235), (0.06, 0.215), (0.0, 0.24), (-0.08, 0.21), (-0.2, 0.245), (-0.155, 0.5)), coat)
+    pen.polygon(
+        (
+            (-0.125, 0.76),
+            (0.125, 0.76),
+            (0.155, 0.5),
+            (0.2, 0.235),
+            (0.06, 0.215),
+            (0.0, 0.24),
+            (-0.08, 0.21),
+            (-0.2, 0.245),
+            (-0.155, 0.5),
+        ),
+        coat,
+    )
     pen.limb((-0.115, 0.735), (-0.165, 0.47), 0.048, 0.036, coat)
     pen.limb((0.115, 0.735), (0.215, 0.56), 0.048, 0.034, coat)
     pen.limb((0.215, 0.56), (0.275, 0.62), 0.034, 0.028, coat)
@@ -117,11 +142,21 @@ def cat(pen: Figure, palette: Palette, dice: Dice) -> None:
     fur = palette.second if dice.chance(0.5) and not palette.is_night else palette.paper
     coat, shade = turned(fur, palette, 0.5), mixed(fur, palette.near, 0.45)
     dark = mixed(palette.near, INK, 0.4)
-    pen.curve([(0.18, 0.05), (0.34, 0.045), (0.43, 0.11), (0.44, 0.22), (0.38, 0.28)], 0.05, 0.028, mixed(fur, palette.near, 0.3))
+    pen.curve(
+        [(0.18, 0.05), (0.34, 0.045), (0.43, 0.11), (0.44, 0.22), (0.38, 0.28)],
+        0.05,
+        0.028,
+        mixed(fur, palette.near, 0.3),
+    )
     pen.lathe(((0.0, 0.225), (0.08, 0.25), (0.2, 0.238), (0.34, 0.19), (0.48, 0.145), (0.6, 0.13), (0.68, 0.1)), coat)
     for side in (-1, 1):
-        pen.polygon(((side * 0.175, 0.74), (side * 0.185, 0.985), (side * 0.03, 0.885)), mixed(fur, palette.near, 0.22 if side == LIT else 0.4))
-        pen.polygon(((side * 0.15, 0.79), (side * 0.165, 0.93), (side * 0.07, 0.87)), mixed(palette.accent, palette.paper, 0.45))
+        pen.polygon(
+            ((side * 0.175, 0.74), (side * 0.185, 0.985), (side * 0.03, 0.885)),
+            mixed(fur, palette.near, 0.22 if side == LIT else 0.4),
+        )
+        pen.polygon(
+            ((side * 0.15, 0.79), (side * 0.165, 0.93), (side * 0.07, 0.87)), mixed(palette.accent, palette.paper, 0.45)
+        )
     pen.ellipse(0, 0.765, 0.195, 0.162, coat)
     for side in (-1, 1):
         pen.ellipse(side * 0.085, 0.785, 0.042, 0.036, dark)
@@ -130,7 +165,13 @@ def cat(pen: Figure, palette: Palette, dice: Dice) -> None:
         pen.limb((side * 0.02, 0.695), (side * 0.06, 0.685), 0.005, 0.003, dark)
         for lift in (-0.015, 0.015):
             pen.limb((side * 0.08, 0.71 + lift * 0.4), (side * 0.25, 0.715 + lift * 2), 0.003, 0.001, dark)
-        pen.limb((side * 0.07, 0.34), (side * 0.075, 0.04), 0.046, 0.042, mixed(fur, palette.near, 0.1 if side == LIT else 0.3))
+        pen.limb(
+            (side * 0.07, 0.34),
+            (side * 0.075, 0.04),
+            0.046,
+            0.042,
+            mixed(fur, palette.near, 0.1 if side == LIT else 0.3),
+        )
         pen.ellipse(side * 0.08, 0.018, 0.066, 0.034, mixed(fur, palette.sun, 0.15))
     for y in (0.93, 0.9, 0.87):
         pen.limb((-0.03, y - 0.02), (0.03, y - 0.02), 0.006, 0.006, shade)

@@ -4,6 +4,7 @@ The same order gives the same bytes on every run; a picture with fewer steps is 
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -49,7 +50,7 @@ class Painting:
         left = max(1, self._order.steps - len(self._work))
         rows = max(1, min(BAND_ROWS, -(-height // left)))
         for first in range(0, height, rows):
-            yield lambda a=first, b=min(height, first + rows): self._finish.band(a, b)
+            yield partial(self._finish.band, first, min(height, first + rows))
 
     def steps(self) -> Iterator[int]:
         """Do the work, yielding the number of each finished step: 1 to the order's `steps`."""

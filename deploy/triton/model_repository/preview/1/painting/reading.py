@@ -12,7 +12,7 @@ _PLACES = {
     "vacation sailing sail boat ship yacht lighthouse nautical meer strand",
     "forest": "forest woods woodland pine pines jungle trees autumn fall camping fox deer owl bear wald",
     "meadow": "meadow field fields hill hills farm garden spring countryside village grass flower flowers rose tulip "
-    "sunflower poppy park picnic horse cow sheep balloon tuscany vineyard wiese",
+    "sunflower poppy park picnic horse cow sheep balloon tuscany vineyard stonehenge wiese",
     "desert": "desert dune dunes sahara sand cactus camel egypt pyramid arizona oasis savanna savannah africa wüste",
     "city": "city skyline urban downtown town street tower skyscraper building buildings architecture office neon "
     "cyberpunk metropolis new york tokyo london paris berlin stadt",
@@ -61,7 +61,7 @@ _SUBJECTS = {
     "model fashion child king queen",
     "cat": "cat cats kitten dog puppy fox animal pet katze",
     "tower": "tower skyscraper building office architecture turm",
-    "orbs": "planet sphere orb orbs abstract geometric logo space galaxy",
+    "orbs": "planet sphere orb orbs space galaxy",
 }
 _PLACE_SUBJECTS = {
     "mountain": ("balloon", "house", "tree", "boat", "person", "stones"),
@@ -140,7 +140,8 @@ def _named(kind: str, words: list[str]) -> list[str]:
 
 
 def _words(text: str) -> list[str]:
-    return re.findall(r"[^\W\d_]+", text.lower())
+    """Lower-case words, each followed by what may be its singular."""
+    return [form for word in re.findall(r"[^\W\d_]+", text.lower()) for form in (word, word.removesuffix("s"))]
 
 
 def read(prompt: str, negative_prompt: str, dice: Dice) -> Wish:
@@ -149,7 +150,11 @@ def read(prompt: str, negative_prompt: str, dice: Dice) -> Wish:
     subjects = [name for name in _named("subject", words) if name not in removed]
     # A word that names a subject says less about the place than one that does not: "balloon over the desert".
     places = _named("place", sorted(words, key=lambda word: word in _BY_WORD["subject"]))
-    place = places[0] if places else dice.named("place").pick(("mountain", "ocean", "forest", "meadow", "desert", "city", "snow"))
+    place = (
+        places[0]
+        if places
+        else dice.named("place").pick(("mountain", "ocean", "forest", "meadow", "desert", "city", "snow"))
+    )
     usual = [name for name in _PLACE_SUBJECTS[place] if name not in removed] or ["stones"]
     subject = subjects[0] if subjects else dice.named("subject").pick(usual)
     hours = _named("hour", words)

@@ -79,7 +79,7 @@ def paint_clouds(scene: Scene, layer: int, amount: float) -> None:
     y = (np.arange(-margin, height + margin, dtype=np.float32) * 2) * (scale * 2.2 / scene.unit)
     field = fbm(dice, y, x, 6 if layer == 0 else 4, 0.5)
     # Bending the field hides the grid that lattice noise has.
-    bend = (value_noise(dice.named("bend"), y[margin:-margin] * 1.9, x[margin:-margin] * 2.3) - 0.5) * (margin * 1.3)
+    bend = (value_noise(dice.named("bend"), y[margin:-margin] * 1.9, x[margin:-margin] * 2.3) - 0.5) * (margin * 0.85)
     row = np.arange(height, dtype=np.float32)[:, None] + (bend * 0.6 + margin)
     column = np.arange(width, dtype=np.float32)[None, :] + (bend + margin)
     index = row.astype(np.int32) * field.shape[1] + column.astype(np.int32)
@@ -109,7 +109,9 @@ def paint_birds(scene: Scene) -> None:
     colour = mixed(scene.palette.near, scene.palette.far, 0.15)
     for _ in range(dice.whole(4, 8)):
         size = scene.unit * dice.between(0.010, 0.02)
-        pen = Figure(scene.canvas, x + scene.unit * dice.between(-0.12, 0.12), y + scene.unit * dice.between(-0.06, 0.06), size)
+        pen = Figure(
+            scene.canvas, x + scene.unit * dice.between(-0.12, 0.12), y + scene.unit * dice.between(-0.06, 0.06), size
+        )
         lift = dice.between(0.25, 0.6)
         for side in (-1, 1):
             pen.curve([(0, 0), (side * 0.45, lift), (side * 1.05, lift * 0.7)], 0.1, 0.03, colour)

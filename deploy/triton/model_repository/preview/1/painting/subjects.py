@@ -36,14 +36,27 @@ def boat(pen: Figure, palette: Palette, dice: Dice) -> None:
     if dice.chance(0.35):
         main, jib = jib, main
     pen.limb((0.03, 0.08), (0.035, 1.0), 0.011, 0.006, hull)
-    pen.polygon([(0.015, 0.97), *_bulge((0.015, 0.97), (-0.40, 0.155), -0.085), (0.015, 0.135)], turned(main, palette, 0.36))
+    pen.polygon(
+        [(0.015, 0.97), *_bulge((0.015, 0.97), (-0.40, 0.155), -0.085), (0.015, 0.135)], turned(main, palette, 0.36)
+    )
     for height in (0.36, 0.56, 0.75):
-        pen.limb((-0.31 * (1.05 - height) * 1.45, height), (0.012, height - 0.02), 0.0025, 0.0025, mixed(main, palette.near, 0.4))
+        pen.limb(
+            (-0.31 * (1.05 - height) * 1.45, height),
+            (0.012, height - 0.02),
+            0.0025,
+            0.0025,
+            mixed(main, palette.near, 0.4),
+        )
     pen.polygon([(0.065, 0.88), *_bulge((0.065, 0.88), (0.47, 0.15), 0.05), (0.07, 0.15)], turned(jib, palette, 0.42))
     pen.polygon(((0.035, 1.0), (0.17, 0.972), (0.035, 0.945)), palette.accent)
     pen.limb((-0.42, 0.15), (0.03, 0.125), 0.008, 0.008, hull)
-    pen.polygon(((-0.45, 0.115), (-0.30, 0.10), (0.2, 0.10), (0.53, 0.135), (0.38, -0.03), (0.30, -0.055), (-0.34, -0.055)), turned(hull, palette, 0.3))
-    pen.polygon(((-0.445, 0.108), (0.2, 0.085), (0.52, 0.128), (0.50, 0.098), (0.2, 0.06), (-0.43, 0.08)), palette.second)
+    pen.polygon(
+        ((-0.45, 0.115), (-0.30, 0.10), (0.2, 0.10), (0.53, 0.135), (0.38, -0.03), (0.30, -0.055), (-0.34, -0.055)),
+        turned(hull, palette, 0.3),
+    )
+    pen.polygon(
+        ((-0.445, 0.108), (0.2, 0.085), (0.52, 0.128), (0.50, 0.098), (0.2, 0.06), (-0.43, 0.08)), palette.second
+    )
 
 
 def lighthouse(pen: Figure, palette: Palette, dice: Dice) -> None:
@@ -51,7 +64,21 @@ def lighthouse(pen: Figure, palette: Palette, dice: Dice) -> None:
     wall = turned(palette.paper, palette, 0.42)
     band = turned(palette.accent, palette, 0.45)
     dark = mixed(palette.near, INK, 0.3)
-    pen.polygon(((-0.64, -0.015), (-0.52, 0.03), (-0.37, 0.045), (-0.3, 0.095), (-0.2, 0.13), (0.16, 0.14), (0.4, 0.12), (0.45, 0.06), (0.56, 0.04), (0.68, -0.015)), turned(rock, palette, 0.55))
+    pen.polygon(
+        (
+            (-0.64, -0.015),
+            (-0.52, 0.03),
+            (-0.37, 0.045),
+            (-0.3, 0.095),
+            (-0.2, 0.13),
+            (0.16, 0.14),
+            (0.4, 0.12),
+            (0.45, 0.06),
+            (0.56, 0.04),
+            (0.68, -0.015),
+        ),
+        turned(rock, palette, 0.55),
+    )
     pen.polygon(((0.1, 0.12), (0.34, 0.12), (0.34, 0.225), (0.1, 0.225)), turned(palette.paper, palette, 0.5))
     pen.polygon(((0.08, 0.22), (0.37, 0.22), (0.31, 0.3), (0.1, 0.3)), turned(palette.accent, palette, 0.5))
     pen.box(0.2, 0.15, 0.245, 0.2, palette.lamp)
@@ -78,22 +105,42 @@ def lighthouse(pen: Figure, palette: Palette, dice: Dice) -> None:
 
 
 def balloon(pen: Figure, palette: Palette, dice: Dice) -> None:
-    envelope = ((0.235, 0.085), (0.3, 0.15), (0.38, 0.222), (0.47, 0.285), (0.56, 0.325), (0.645, 0.341), (0.73, 0.333), (0.81, 0.302), (0.88, 0.248), (0.935, 0.182), (0.975, 0.108), (0.994, 0.05), (1.0, 0.0))
+    envelope = (
+        (0.235, 0.085),
+        (0.3, 0.15),
+        (0.38, 0.222),
+        (0.47, 0.285),
+        (0.56, 0.325),
+        (0.645, 0.341),
+        (0.73, 0.333),
+        (0.81, 0.302),
+        (0.88, 0.248),
+        (0.935, 0.182),
+        (0.975, 0.108),
+        (0.994, 0.05),
+        (1.0, 0.0),
+    )
     colours = (palette.accent, palette.paper) if dice.chance(0.6) else (palette.accent, palette.second)
     dark = mixed(palette.near, INK, 0.3)
     for i, share in enumerate((1.0, 0.86, 0.64, 0.385, 0.13)):
         pen.lathe(envelope, turned(colours[i % 2], palette, 0.4), share=share)
-    pen.lathe(tuple((y, w + 0.002) for y, w in envelope[5:7]), turned(palette.second if colours[1] != palette.second else palette.paper, palette, 0.42))
+    pen.lathe(
+        tuple((y, w + 0.002) for y, w in envelope[5:7]),
+        turned(palette.second if colours[1] != palette.second else palette.paper, palette, 0.42),
+    )
     pen.box(-0.085, 0.222, 0.085, 0.24, dark)
     for x in (-1, 1):
         pen.limb((x * 0.08, 0.225), (x * 0.05, 0.1), 0.003, 0.003, dark)
         pen.limb((x * 0.03, 0.225), (x * 0.02, 0.1), 0.002, 0.002, dark)
-    pen.polygon(((-0.056, 0.105), (0.056, 0.105), (0.046, 0.0), (-0.046, 0.0)), turned(mixed(palette.second, palette.near, 0.55), palette, 0.5))
+    pen.polygon(
+        ((-0.056, 0.105), (0.056, 0.105), (0.046, 0.0), (-0.046, 0.0)),
+        turned(mixed(palette.second, palette.near, 0.55), palette, 0.5),
+    )
     pen.box(-0.062, 0.095, 0.062, 0.112, dark)
     pen.glow(0, 0.3, 0.28, scaled(palette.lamp, 0.4 if palette.is_night else 0.12))
 
 
-def house(pen: Figure, palette: Palette, dice: Dice) -> None:
+def house(pen: Figure, palette: Palette, _dice: Dice) -> None:
     wall = turned(mixed(palette.paper, palette.second, 0.12), palette, 0.36)
     roof = turned(palette.accent, palette, 0.5)
     dark = mixed(palette.near, INK, 0.25)
@@ -118,11 +165,32 @@ def house(pen: Figure, palette: Palette, dice: Dice) -> None:
 def stones(pen: Figure, palette: Palette, dice: Dice) -> None:
     rock = turned(mixed(palette.paper, palette.near, 0.58), palette, 0.72)
     tilt = dice.between(-0.02, 0.02)
-    pen.polygon(((-0.40, -0.04), (-0.395, 0.4), (-0.36 + tilt, 0.73), (-0.20 + tilt, 0.74), (-0.15, 0.36), (-0.14, -0.04)), rock)
-    pen.polygon(((0.15, -0.04), (0.17, 0.42), (0.20 + tilt, 0.745), (0.36 + tilt, 0.73), (0.39, 0.36), (0.42, -0.04)), rock)
-    pen.polygon(((-0.5, 0.73), (-0.47, 0.9), (-0.42, 0.945), (0.38, 0.965), (0.46, 0.93), (0.49, 0.755), (0.3, 0.74), (-0.3, 0.715)), rock)
+    pen.polygon(
+        ((-0.40, -0.04), (-0.395, 0.4), (-0.36 + tilt, 0.73), (-0.20 + tilt, 0.74), (-0.15, 0.36), (-0.14, -0.04)), rock
+    )
+    pen.polygon(
+        ((0.15, -0.04), (0.17, 0.42), (0.20 + tilt, 0.745), (0.36 + tilt, 0.73), (0.39, 0.36), (0.42, -0.04)), rock
+    )
+    pen.polygon(
+        (
+            (-0.5, 0.73),
+            (-0.47, 0.9),
+            (-0.42, 0.945),
+            (0.38, 0.965),
+            (0.46, 0.93),
+            (0.49, 0.755),
+            (0.3, 0.74),
+            (-0.3, 0.715),
+        ),
+        rock,
+    )
     crack = mixed(palette.near, INK, 0.3)
-    for a, b in (((-0.28, 0.55), (-0.25, 0.32)), ((0.27, 0.6), (0.30, 0.44)), ((0.1, 0.93), (0.06, 0.84)), ((-0.3, 0.9), (-0.27, 0.8))):
+    for a, b in (
+        ((-0.28, 0.55), (-0.25, 0.32)),
+        ((0.27, 0.6), (0.30, 0.44)),
+        ((0.1, 0.93), (0.06, 0.84)),
+        ((-0.3, 0.9), (-0.27, 0.8)),
+    ):
         pen.limb(a, b, 0.006, 0.002, crack)
     moss = mixed(palette.second, palette.near, 0.35)
     for x, y in ((-0.44, 0.94), (-0.36, 0.955), (0.25, 0.972), (0.33, 0.965), (-0.3, 0.958)):

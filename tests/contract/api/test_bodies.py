@@ -1,11 +1,11 @@
-"""A body of more than 64 kB is refused before it is parsed, whatever it says of its length."""
+"""Bodies: one JSON object of at most 64 kB, whatever the headers say of type and length."""
 
 import json
 from collections.abc import AsyncIterator
 
 import pytest
 
-from contract.api.counter import VARIATIONS, the_problem
+from contract.api.counter import JSON, VARIATIONS, the_problem
 from imagetron_gateway.api.middleware import MAX_BODY_BYTES
 from support.builders import a_variation_request
 
@@ -77,9 +77,66 @@ async def test_a_caller_who_hangs_up_amid_the_body_is_forgotten(counter):
     assert await counter.stored() == 0
 
 
+@pytest.mark.parametrize(
+    ("content", "status", "code"),
+    [
+        (b"", 422, "invalid-request"),
+        (b"null", 422, "invalid-request"),
+        (b"[]", 422, "invalid-request"),
+        (b'["name"]', 422, "invalid-request"),
+        (b'"text"', 422, "invalid-request"),
+        (b"3", 422, "invalid-request"),
+        (b"{}", 422, "invalid-request"),
+        (b"{", 400, "invalid-json"),
+        (b"{'name': 'a'}", 400, "invalid-json"),
+        (b'{"name": }', 400, "invalid-json"),
+        (b'{"name": "a"} x', 400, "invalid-json"),
+        (b"\xff\xfe\xfd", 400, "bad-request"),
+        (b'{"name": "\xff"}', 400, "bad-request"),
+        (b"[" * 10_000, 400, "bad-request"),
+        (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, 400, "bad-request"),
+        (b'{"generation": ' + b"[" * 10_000 + b"]" * 10_000 + b"}", 400, "bad-request"),
+        (b'{"name": ' + b"9" * 5_000 + b"}", 400, "bad-request"),
+    ],
+)
+async def test_bodies_that_are_no_json_object_are_refused(counter, content, status, code):
+    the_problem(await counter.post(content), status, code)
+
+    assert await counter.stored() == 0
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Content-Type": ""},
+        {"Content-Type": "text/plain"},
+        {"Content-Type": "application/x-www-form-urlencoded"},
+        {"Content-Type": "multipart/form-data; boundary=x"},
+        {"Content-Type": "application/json-patch"},
+        {"Content-Type": "text/json"},
+    ],
+)
+async def test_only_json_is_read(counter, headers):
+    content = json.dumps(a_variation_request())
+    answer = await counter.client.post(VARIATIONS, content=content, headers=headers)
+
+    the_problem(answer, 415, "unsupported-media-type")
+    assert await counter.stored() == 0
+
+
+@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "application/vnd.api+json"])
+async def test_other_ways_to_say_json_are_read(counter, kind):
+    answer = await counter.client.post(
+        VARIATIONS, content=json.dumps(a_variation_request()), headers=JSON | {"Content-Type": kind}
+    )
+
+    assert answer.status_code == 202
+
+
 async def _asked(counter, pieces: AsyncIterator[bytes]) -> int:
     """Straight to the application: httpx would read the pieces to their end first."""
-    statuses = []
+    statuses: list[int] = []
 
     async def receive():
         return {"type": "http.request", "body": await anext(pieces), "more_body": True}
