@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+
 from imagetron_chassis.settings import BaseServiceSettings
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +31,7 @@ def test_every_relative_link_of_a_page_leads_to_a_file(page):
 
 
 def test_the_configuration_page_is_generated_from_the_settings():
-    check = [sys.executable, ROOT / "scripts" / "configuration_page.py", "--check"]
+    check = [sys.executable, str(ROOT / "scripts" / "configuration_page.py"), "--check"]
 
     assert subprocess.run(check, capture_output=True, text=True, check=False).stderr == ""
 

@@ -49,6 +49,4 @@ def ended(url: str, variation_id: str, *, within_seconds: float = 60) -> dict[st
         variation = read(url, variation_id)
         return variation if variation["status"] in ENDED else None
 
-    found = eventually_sync(look, within_seconds=within_seconds, every_seconds=0.1)
-    assert found is not None
-    return found
+    return eventually_sync(look, within_seconds=within_seconds, every_seconds=0.1)

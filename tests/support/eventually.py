@@ -11,10 +11,12 @@ T = TypeVar("T")
 
 @overload
 async def eventually(
-    condition: Callable[[], Awaitable[T]], *, within_seconds: float = ..., every_seconds: float = ...
+    condition: Callable[[], Awaitable[T | None]], *, within_seconds: float = ..., every_seconds: float = ...
 ) -> T: ...
 @overload
-async def eventually(condition: Callable[[], T], *, within_seconds: float = ..., every_seconds: float = ...) -> T: ...
+async def eventually(
+    condition: Callable[[], T | None], *, within_seconds: float = ..., every_seconds: float = ...
+) -> T: ...
 async def eventually(condition: Callable[[], Any], *, within_seconds: float = 10, every_seconds: float = 0.02) -> Any:
     """The first truthy result of `condition`; an AssertionError with the last result when the time is up."""
     deadline = time.monotonic() + within_seconds
@@ -27,7 +29,7 @@ async def eventually(condition: Callable[[], Any], *, within_seconds: float = 10
         await asyncio.sleep(every_seconds)
 
 
-def eventually_sync(condition: Callable[[], T], *, within_seconds: float = 10, every_seconds: float = 0.02) -> T:
+def eventually_sync(condition: Callable[[], T | None], *, within_seconds: float = 10, every_seconds: float = 0.02) -> T:
     """As `eventually`, for tests without a loop."""
     deadline = time.monotonic() + within_seconds
     while True:

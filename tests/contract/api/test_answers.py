@@ -1,6 +1,5 @@
 """Good requests, missing things and headers: what `/api/images/variations` answers around its submissions."""
 
-
 import pytest
 
 from contract.api.counter import BASE, VARIATIONS, pointers, the_problem
