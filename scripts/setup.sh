@@ -25,6 +25,13 @@ command -v "$python" >/dev/null || { say "no $python found; install Python 3.11 
 missing=
 [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing="$missing rabbitmq-server"
 "$python" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
+# Triton's Python backend loads the interpreter as a library, which Debian packs apart.
+"$python" -c '
+import os, sys, sysconfig
+folder, triplet, version = (sysconfig.get_config_var(name) or "" for name in ("LIBDIR", "MULTIARCH", "VERSION"))
+name = f"libpython{version}.so.1.0"
+sys.exit(not any(os.path.exists(os.path.join(place, name)) for place in (folder, os.path.join(folder, triplet))))
+' || missing="$missing libpython$("$python" -c 'import sysconfig; print(sysconfig.get_config_var("VERSION"))')"
 if [ -n "$missing" ]; then
     command -v apt-get >/dev/null || { say "please install:$missing (no apt-get on this machine)" >&2; exit 1; }
     say "installing Debian packages:$missing"

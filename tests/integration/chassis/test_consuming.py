@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from imagetron_chassis.delivery import GivenUp, Subscription
 from imagetron_chassis.errors import Permanent, QuotaExceeded, RateLimited, ResourceExhausted, Transient, UnknownOutcome
@@ -371,10 +372,12 @@ async def test_giving_back_ends_with_the_connection_and_the_message_is_redeliver
     await bench.publish(renders())
     await eventually(lambda: publisher.refused)
 
-    await consuming.consuming.stop()
+    with capture_logs() as said:
+        await consuming.consuming.stop()
+        await eventually(lambda: not consumer._in_hand)
 
+    assert {line["event"] for line in said} <= {"hand_back_waits"}
     assert (await bench.take(WORK.name)).redelivered
-    await eventually(lambda: not consumer._in_hand)
 
 
 async def test_an_ack_that_no_longer_reaches_the_broker_is_no_error_and_the_message_is_redelivered(bench: Bench):

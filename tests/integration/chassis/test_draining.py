@@ -117,7 +117,7 @@ async def test_draining_with_empty_hands_returns_at_once(bench: Bench):
         await consumer.drain(20)
 
 
-async def test_draining_under_load_loses_no_message_and_counts_no_delivery(bench: Bench):
+async def test_draining_under_load_loses_no_message(bench: Bench):
     done: list[int] = []
 
     async def quick(envelope: Envelope) -> Sequence[Message]:

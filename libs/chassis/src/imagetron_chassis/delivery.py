@@ -285,7 +285,7 @@ class Consumer:
                 await self._facts.send(copy)
             except ChassisError as error:
                 log().warning("hand_back_waits", reason=str(error))
-                if message.raw_message.channel.is_closed:
+                if _is_lost(message):
                     return  # The connection is gone and the delivery with it: the broker redelivers by itself.
                 await asyncio.sleep(_HAND_BACK_PAUSE_SECONDS)
             else:
@@ -306,13 +306,18 @@ class Consumer:
 
 
 async def _stop(subscriber: RabbitSubscriber) -> None:
-    """Cancel first: FastStream drops whatever arrives once `stop` began, and a dropped message counts as a failed try."""
+    """Cancel first: FastStream drops what arrives after `stop` began, and the broker counts that as a failed delivery."""
     queue, tag = subscriber._queue_obj, subscriber._consumer_tag  # noqa: SLF001 - there is no other way to the consumer
     if queue is not None and tag is not None and not queue.channel.is_closed:
         await queue.cancel(tag)
-        # What was delivered before is still on its way to us through two tasks: a second answer arrives after them.
-        await queue.cancel(tag)
     await subscriber.stop()
+
+
+def _is_lost(message: RabbitMessage) -> bool:
+    try:
+        return bool(message.raw_message.channel.is_closed)
+    except ChannelInvalidStateError:  # aio-pika does not show a channel that has closed
+        return True
 
 
 def _next_try(envelope: Envelope) -> Envelope:

@@ -55,7 +55,7 @@ class TritonPythonModel:
         try:
             painting = Painting(_read(request))
             for step in painting.steps():
-                if False:
+                if request.is_cancelled():
                     self._fail(sender, "CANCELLED", "The request was cancelled.")
                     return
                 if step < painting.total:
