@@ -28,10 +28,12 @@ _CHANNEL_OPTIONS: Final = [
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2000),
 ]
-# Without it an error in a stream arrives as a bare text, and its kind is anybody's guess.
-_WITH_STATUS_CODES: Final = {"triton_grpc_error": "true"}
 _RGB: Final = 3
 _QUEUE_FULL_SECONDS: Final = 5.0
+_SPOKEN_CODES: Final = {
+    code.name: code
+    for code in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.CANCELLED)
+}
 _AWAY_CODES: Final = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND, grpc.StatusCode.CANCELLED}
 # Triton 2.51 says these without a status, or with INTERNAL: a model that is not loaded, and one whose process died.
 _AWAY: Final = ("is not found", "no available versions", "not ready", "is not healthy")
@@ -49,15 +51,15 @@ class TritonImageModel:
         self._client: InferenceServerClient | None = None
 
     async def render(self, request: RenderRequest, on_step: OnStep, *, deadline_seconds: float) -> Rendered:
-        responses = self._opened().stream_infer(
-            _one(request), stream_timeout=deadline_seconds, headers=_WITH_STATUS_CODES
-        )
+        # Never with the header `triton_grpc_error`: server 2.51 crashes after a few errors (deploy/triton/README.md).
+        responses = self._opened().stream_infer(_one(request), stream_timeout=deadline_seconds)
         rendered = None
         try:
-            # To the very end: leaving a stream that is about to end makes Triton log an error.
+            # To the very end: leaving a stream that is about to end can keep Triton from stopping cleanly.
             async for result, error in responses:
                 if error is not None:
-                    raise _translated(grpc.StatusCode.UNKNOWN, error.message(), request, deadline_seconds)
+                    code, text = _spoken(error.message() or "")
+                    raise _translated(code, text, request, deadline_seconds)
                 rendered = _read(result, on_step, request) or rendered
         except grpc.aio.AioRpcError as error:
             raise _translated(error.code(), error.details() or "", request, deadline_seconds) from None
@@ -124,13 +126,20 @@ def _read(result: InferResult, on_step: OnStep, request: RenderRequest) -> Rende
     return Rendered(image.tobytes(), Dimensions(width=width, height=height), made_by)
 
 
+def _spoken(text: str) -> tuple[grpc.StatusCode, str]:
+    """An error inside a stream has no status: our models begin theirs with the word for it, Triton's own have none."""
+    word, colon, rest = text.partition(":")
+    code = _SPOKEN_CODES.get(word.strip()) if colon else None
+    return (code, rest) if code else (grpc.StatusCode.UNKNOWN, text)
+
+
 def _translated(code: grpc.StatusCode, text: str, request: RenderRequest, deadline_seconds: float) -> ChassisError:
     """What a status means to us. The text is read for what no status code can say, and goes no further."""
     said, model, status = text.lower(), request.model, code.name
-    if any(words in said for words in _NO_MEMORY):
-        return ModelOutOfMemory(f"the model {model} is out of memory for {request.size} in {request.steps} steps")
-    if code is grpc.StatusCode.RESOURCE_EXHAUSTED or "maximum queue size" in said or "request timeout expired" in said:
+    if "maximum queue size" in said or "request timeout expired" in said:
         return QueueFull(f"the model {model} has a full queue ({status})", retry_after_seconds=_QUEUE_FULL_SECONDS)
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED or any(words in said for words in _NO_MEMORY):
+        return ModelOutOfMemory(f"the model {model} is out of memory for {request.size} in {request.steps} steps")
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return ModelTimedOut(f"the model {model} did not answer within {deadline_seconds:.1f} s")
     if code in _AWAY_CODES or any(words in said for words in _AWAY):
