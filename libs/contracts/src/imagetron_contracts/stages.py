@@ -4,7 +4,7 @@ No pixels and no prompt text: pictures and the spec travel as object keys.
 """
 
 from enum import StrEnum
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Self
 
 from pydantic import AwareDatetime, Field
 
@@ -190,6 +190,30 @@ class StageFailed(FamilyMessage):
 
     def indexes(self) -> tuple[int, ...]:
         return self.image_indexes
+
+    @classmethod
+    def of(
+        cls,
+        work: FamilyMessage,
+        *,
+        stage: Stage,
+        code: FailureCode,
+        message: str,
+        image_indexes: tuple[int, ...],
+        support_id: str,
+    ) -> Self:
+        """The failure of these images of the work that a message asked for."""
+        return cls(
+            job_id=work.job_id,
+            revision=work.revision,
+            family=work.family,
+            attempt=work.attempt,
+            stage=stage,
+            code=code,
+            message=message,
+            image_indexes=image_indexes,
+            support_id=support_id,
+        )
 
 
 class ProviderCallback(Message):

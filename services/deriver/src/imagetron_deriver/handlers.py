@@ -35,11 +35,8 @@ def subscriptions(deps: Dependencies) -> list[Subscription]:
 def given_up(message: Message, why: GivenUp) -> Sequence[Message]:
     renders = cast("RendersGenerated", message)
     return [
-        StageFailed(
-            job_id=renders.job_id,
-            revision=renders.revision,
-            family=renders.family,
-            attempt=renders.attempt,
+        StageFailed.of(
+            renders,
             stage=Stage.DERIVING,
             code=why.code,
             message=why.message,

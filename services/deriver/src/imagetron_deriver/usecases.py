@@ -8,12 +8,13 @@ from typing import Final
 from pydantic import ValidationError
 
 from imagetron_chassis.blobs import BlobMissing, Blobs
+from imagetron_chassis.cancelling import is_cancelled
 from imagetron_chassis.errors import ChassisError, Permanent
 from imagetron_chassis.logs import log
 from imagetron_chassis.verdicts import GiveUp, decide, failure_code
 from imagetron_contracts.failures import FailureCode
 from imagetron_contracts.media import ImageFormat
-from imagetron_contracts.spec import FileSpec, RenderSpec, cancelled_key, image_prefix
+from imagetron_contracts.spec import FileSpec, RenderSpec, image_prefix
 from imagetron_contracts.stages import (
     DerivativesRendered,
     DerivedFile,
@@ -47,7 +48,7 @@ async def derive_family(
     Images stand alone: while another try can still help one of them, the error is raised and the finished ones are not
     made again; then it becomes an entry in `errors`. Raised too if no image is left.
     """
-    if not message.images or await _is_cancelled(message, work):
+    if not message.images or await is_cancelled(message, work):
         return None
     files = await _files(message, work)
     outcomes = await asyncio.gather(*(_attempt(message, image, files, work, cutter) for image in message.images))
@@ -57,7 +58,7 @@ async def derive_family(
             raise failure.error
     if len(failures) == len(outcomes):
         raise failures[0].error
-    if await _is_cancelled(message, work):
+    if await is_cancelled(message, work):
         return None
     done = [outcome for outcome in outcomes if not isinstance(outcome, _Failure)]
     return DerivativesRendered(
@@ -173,10 +174,3 @@ async def _files(message: RendersGenerated, work: Blobs) -> Sequence[FileSpec]:
     if family is None:
         raise SpecUnusable(f"{about} has no family {message.family}")
     return family.files
-
-
-async def _is_cancelled(message: RendersGenerated, work: Blobs) -> bool:
-    marker = await work.head(cancelled_key(message.job_id, message.revision))
-    if marker is not None:
-        log().info("cancelled_work_dropped", family=message.family, revision=message.revision)
-    return marker is not None

@@ -60,11 +60,8 @@ def family_failed(message: Message, given_up: GivenUp) -> Sequence[Message]:
     """What the owner hears when the generator gives up on a family's images."""
     request = cast("FamilyRequested", message)
     return [
-        StageFailed(
-            job_id=request.job_id,
-            revision=request.revision,
-            family=request.family,
-            attempt=request.attempt,
+        StageFailed.of(
+            request,
             stage=Stage.GENERATING,
             code=given_up.code,
             message=given_up.message,

@@ -55,11 +55,8 @@ def subscriptions(deps: Dependencies) -> list[Subscription]:
 def given_up(message: Message, why: GivenUp) -> Sequence[Message]:
     family = cast("DerivativesRendered", message)
     return [
-        StageFailed(
-            job_id=family.job_id,
-            revision=family.revision,
-            family=family.family,
-            attempt=family.attempt,
+        StageFailed.of(
+            family,
             stage=Stage.PUBLISHING,
             code=why.code,
             message=why.message,

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from opentelemetry import trace
 
 from imagetron_chassis.blobs import BlobMissing, Blobs
+from imagetron_chassis.cancelling import is_cancelled
 from imagetron_chassis.errors import ChassisError, Permanent, Transient
 from imagetron_chassis.logs import log
 from imagetron_chassis.verdicts import GiveUp, decide, failure_code
 from imagetron_contracts.failures import FailureCode
-from imagetron_contracts.spec import cancelled_key
 from imagetron_contracts.stages import (
     DerivativesRendered,
     DerivedFile,
@@ -52,7 +52,7 @@ async def publish_family(
     Images stand alone: while another try can still help one of them, the error is raised and repeated copies change
     nothing; then it becomes an entry in `errors`. Raised too if no image is left. `copies` bounds those under way.
     """
-    if not message.images or await _is_cancelled(message, work):
+    if not message.images or await is_cancelled(message, work):
         return None
     copier = _Copier(message, work, public, copies)
     with trace.get_tracer(__name__).start_as_current_span("publish files"):
@@ -63,7 +63,7 @@ async def publish_family(
             raise failure.error
     if len(failures) == len(outcomes):
         raise failures[0].error
-    if await _is_cancelled(message, work):
+    if await is_cancelled(message, work):
         return None
     return FamilyPublished(
         job_id=message.job_id,
@@ -157,10 +157,3 @@ async def _attempt(copier: _Copier, image: DerivedImage) -> PublishedFiles | _Fa
     except ChassisError as error:
         log().warning("image_not_published", family=copier.message.family, index=image.index, reason=str(error))
         return _Failure(image.index, error)
-
-
-async def _is_cancelled(message: DerivativesRendered, work: Blobs) -> bool:
-    marker = await work.head(cancelled_key(message.job_id, message.revision))
-    if marker is not None:
-        log().info("cancelled_work_dropped", family=message.family, revision=message.revision)
-    return marker is not None

@@ -8,12 +8,13 @@ from pydantic import ValidationError
 
 from imagetron_chassis import semconv
 from imagetron_chassis.blobs import Blobs
+from imagetron_chassis.cancelling import is_cancelled
 from imagetron_chassis.clock import Clock
 from imagetron_chassis.errors import ChassisError, Permanent, RateLimited, Retryable, Transient
 from imagetron_chassis.logs import log
 from imagetron_chassis.verdicts import failure_code
 from imagetron_contracts.message import Message
-from imagetron_contracts.spec import RenderSpec, cancelled_key
+from imagetron_contracts.spec import RenderSpec
 from imagetron_contracts.stages import FamilyRequested, FamilyStarted, ImageError, RendersGenerated
 from imagetron_generator.domain.renders import RenderRecord, share_of
 from imagetron_generator.ports import Announce, ImageModel, Timer
@@ -44,7 +45,7 @@ async def render_family(
 
     Done twice, it calls the model only for images whose render is not complete in the work store.
     """
-    if await _is_cancelled(request, work):
+    if await is_cancelled(request, work):
         return []
     spec = await _spec_of(request, work)
     records = {index: await recorded_render(request, index, work=work) for index in request.image_indexes}
@@ -75,17 +76,10 @@ async def render_family(
             except ChassisError as error:
                 failures[index] = error
                 log().warning("image_failed", family=request.family, index=index, reason=str(error), tries=tries)
-            if await _is_cancelled(request, work):
+            if await is_cancelled(request, work):
                 return []
     _raise_if_another_try_may_help(good, failures, tries)
     return [_result(request, spec, good, failures)]
-
-
-async def _is_cancelled(request: FamilyRequested, work: Blobs) -> bool:
-    marker = await work.head(cancelled_key(request.job_id, request.revision))
-    if marker:
-        log().info("family_dropped", family=request.family, reason="its job is cancelled")
-    return marker is not None
 
 
 async def _spec_of(request: FamilyRequested, work: Blobs) -> RenderSpec:
