@@ -13,7 +13,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from io import BufferedIOBase
 from pathlib import Path
 
 import boto3
@@ -24,7 +23,7 @@ from werkzeug.serving import make_server
 from support.eventually import eventually_sync
 from support.ports import free_port
 
-Answer = Callable[[BufferedIOBase, threading.Event], None]
+Answer = Callable[[socketserver.StreamRequestHandler, threading.Event], None]
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def running_rclone(folder: Path, port: int = 0) -> Iterator[S3Server]:
     process = subprocess.Popen(
         [
             *(_rclone_program(), "serve", "s3", str(folder), "--config", "", "--addr", f"127.0.0.1:{port}"),
-            *("--auth-key", f"{server.access_key_id},{server.secret_access_key}"),
+            *("--no-cleanup", "--auth-key", f"{server.access_key_id},{server.secret_access_key}"),
         ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -131,7 +130,7 @@ def answering(answer: Answer, *, is_reading: bool = True) -> Iterator[S3Server]:
                     self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
                 if is_reading:
                     self.rfile.read(int(headers.get("content-length", 0)))
-                answer(self.wfile, closing)
+                answer(self, closing)
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Conversation) as server:
         serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -147,31 +146,37 @@ def answering(answer: Answer, *, is_reading: bool = True) -> Iterator[S3Server]:
 def fixed_answer(status: int, code: str = "", *, headers: str = "") -> Answer:
     body = f"<Error><Code>{code}</Code><Message>as the test wants</Message></Error>" if code else ""
 
-    def answer(out: BufferedIOBase, _closing: threading.Event) -> None:
-        out.write(f"HTTP/1.1 {status} Told\r\ncontent-length: {len(body)}\r\n{headers}\r\n{body}".encode())
+    def answer(client: socketserver.StreamRequestHandler, _closing: threading.Event) -> None:
+        client.wfile.write(f"HTTP/1.1 {status} Told\r\ncontent-length: {len(body)}\r\n{headers}\r\n{body}".encode())
 
     return answer
 
 
-def no_answer(_out: BufferedIOBase, closing: threading.Event) -> None:
+def no_answer(_client: socketserver.StreamRequestHandler, closing: threading.Event) -> None:
     closing.wait()
 
 
-def trickle(out: BufferedIOBase, closing: threading.Event) -> None:
+def trickle(client: socketserver.StreamRequestHandler, closing: threading.Event) -> None:
     """A megabyte promised, a kilobyte a second sent: no read ever times out."""
-    out.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")
+    client.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")
     while not closing.wait(0.05):
-        out.write(b"x" * 50)
+        client.wfile.write(b"x" * 50)
 
 
-def half_an_answer(out: BufferedIOBase, _closing: threading.Event) -> None:
-    out.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\nhalf")
+def sips(client: socketserver.StreamRequestHandler, closing: threading.Event) -> None:
+    """Takes half a megabyte a second: no write ever times out. To be used with `is_reading=False`."""
+    while not closing.wait(0.05):
+        client.connection.recv(25_000)
+
+
+def half_an_answer(client: socketserver.StreamRequestHandler, _closing: threading.Event) -> None:
+    client.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\nhalf")
 
 
 def at_first(first: Answer, later: Answer) -> Answer:
     answers = itertools.chain([first], itertools.repeat(later))
 
-    def answer(out: BufferedIOBase, closing: threading.Event) -> None:
-        next(answers)(out, closing)
+    def answer(client: socketserver.StreamRequestHandler, closing: threading.Event) -> None:
+        next(answers)(client, closing)
 
     return answer

@@ -12,6 +12,7 @@ from imagetron_chassis.errors import Permanent, RateLimited
 from support.eventually import eventually
 from support.ports import free_port
 from support.s3 import (
+    Answer,
     S3Server,
     answering,
     at_first,
@@ -21,6 +22,7 @@ from support.s3 import (
     no_answer,
     rclone_s3,  # noqa: F401 - the same
     running_rclone,
+    sips,
     trickle,
 )
 
@@ -111,8 +113,9 @@ async def test_an_answer_given_up_gives_its_thread_back():
         await store.close()
 
 
-async def test_an_upload_given_up_gives_its_thread_back():
-    with answering(at_first(no_answer, fixed_answer(404)), is_reading=False) as server:
+@pytest.mark.parametrize("first", [no_answer, sips])
+async def test_an_upload_given_up_gives_its_thread_back(first: Answer):
+    with answering(at_first(first, fixed_answer(404)), is_reading=False) as server:
         store = s3_blobs(server, deadline_seconds=1, threads=1)
         with pytest.raises(BlobsUnavailable, match="the put of j/a"):
             await store.put_if_absent("j/a", b"x" * 20_000_000, content_type="image/png")

@@ -139,6 +139,8 @@ async def test_a_queue_that_was_deleted_under_its_consumer_comes_back_bound_and_
     handler = Handler()
     _, broker = await bench.consume(Subscription(DERIVER_RENDERS, handler))
 
+    await bench.publish(renders(1))  # connects and declares, so that nobody does it after the deletion
+
     await bench.outside.queue_delete(DERIVER_RENDERS.name)
 
     async def is_well() -> bool:
@@ -149,5 +151,5 @@ async def test_a_queue_that_was_deleted_under_its_consumer_comes_back_bound_and_
         return True
 
     await eventually(is_well)
-    await bench.publish(renders())
-    await eventually(lambda: handler.numbers == [1])
+    await bench.publish(renders(2))
+    await eventually(lambda: handler.numbers == [1, 2])

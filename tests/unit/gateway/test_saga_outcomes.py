@@ -71,7 +71,14 @@ def test_the_first_admitted_family_starts_the_variation_and_asks_for_its_images(
         "budgetSeconds": 100.0,
     }
     assert play.job.status is JobStatus.QUEUED
-    assert (play.job.waiting_since, play.job.in_flight_families) == (NOW, 1)
+    assert play.job.in_flight_families == 1
+
+
+def test_a_job_keeps_its_place_in_the_line_until_its_last_family_is_admitted():
+    play = Play(a_job("square", "landscape")).later(30)
+
+    assert play.admit("square").job.waiting_since == NOW
+    assert play.admit("landscape").job.waiting_since is None
 
 
 def test_a_variation_starts_once_even_when_its_families_are_admitted_one_by_one():

@@ -211,6 +211,17 @@ async def test_sent_entries_that_cannot_be_removed_are_sent_again_under_the_same
     assert (await office.read(job.id)).outbox == ()
 
 
+async def test_the_age_of_the_outbox_is_that_of_its_oldest_entry():
+    office = Office(publisher=RecordingPublisher(*[BrokerUnavailable("away")] * 9))
+    job = await admitted(office)
+    office.clock.advance(1)
+    await office.take_in(stage_failed(job))
+    stored = await office.read(job.id)
+
+    assert len(stored.outbox) == 4
+    assert stored.outbox_at == job.outbox_at == job.created_at
+
+
 async def test_entries_of_a_document_that_is_gone_are_forgotten():
     office = Office()
     await office.jobs.mark_sent(a_job_id(404), frozenset({"sent"}))

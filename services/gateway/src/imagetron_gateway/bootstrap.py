@@ -7,9 +7,8 @@ from urllib.parse import urlsplit
 
 from fastapi import Request
 
-from imagetron_chassis.blobs import Blobs
 from imagetron_chassis.broker import Broker
-from imagetron_chassis.clock import SystemClock
+from imagetron_chassis.clock import Clock, SystemClock
 from imagetron_chassis.delivery import Consumer, Facts
 from imagetron_chassis.documents import Documents
 from imagetron_chassis.documents.mongo import MongoDocuments
@@ -32,6 +31,7 @@ from imagetron_gateway.api.pictures import PicturesDesk
 from imagetron_gateway.api.presenting import Presenter
 from imagetron_gateway.api.variations import VariationsDesk
 from imagetron_gateway.handlers import SagaDesk, listen_to_hints, subscriptions
+from imagetron_gateway.ports import Jobs, Outbox, Specs
 from imagetron_gateway.settings import Settings
 from imagetron_gateway.usecases import SOURCE, admit_waiting, check_due
 
@@ -45,22 +45,13 @@ def build(settings: Settings) -> Service:
     broker = Broker(settings.amqp_url.get_secret_value(), "gateway")
     documents = _documents(settings.documents_url.get_secret_value())
     work, public = work_store(settings), public_store(settings)
-    jobs, specs, reports = DocumentJobs(documents), BlobSpecs(work), RecentReports(clock)
+    jobs, reports = DocumentJobs(documents), RecentReports(clock)
     relay = Relay(jobs, broker.publisher, clock)
     url_of = partial("{}/{}".format, settings.objects_url)
 
-    windows = {Lane.INTERACTIVE: settings.admission_interactive, Lane.BATCH: settings.admission_batch}
-
-    async def admit() -> None:
-        for lane, window in windows.items():
-            await admit_waiting(lane, window, jobs=jobs, specs=specs, clock=clock, outbox=relay)
-
-    admission = Periodic("admission", _ADMISSION_EVERY_SECONDS, admit)
-    checks = Periodic(
-        "checks",
-        settings.check_seconds,
-        partial(check_due, jobs=jobs, clock=clock, outbox=relay, url_of=url_of),
-    )
+    admission = _admission(settings, jobs, BlobSpecs(work), clock, relay)
+    overdue = partial(check_due, jobs=jobs, clock=clock, outbox=relay, url_of=url_of)
+    checks = Periodic("checks", settings.check_seconds, overdue)
     sweep = Periodic("outbox sweep", SWEEP_EVERY.total_seconds(), relay.sweep)
 
     saga = SagaDesk(jobs=jobs, outbox=relay, clock=clock, url_of=url_of, admission=admission)
@@ -75,13 +66,12 @@ def build(settings: Settings) -> Service:
             "public store": public.ping,
         }
     )
-    models = ModelDesk(load_catalogue(settings.catalogue_path or BUILT_IN), reports, stand_in=settings.stand_in)
     application = create_application(
         authenticate=_everybody_is_local,
         health=health,
         variations=VariationsDesk(
             jobs=jobs,
-            models=models,
+            models=ModelDesk(load_catalogue(settings.catalogue_path or BUILT_IN), reports, stand_in=settings.stand_in),
             presenter=Presenter(base_url=settings.base_url, url_of=url_of, reports=reports),
             admission=admission,
             clock=clock,
@@ -98,15 +88,25 @@ def build(settings: Settings) -> Service:
             Part("documents", jobs.prepare, documents.close),
             Part("http", server.start, server.stop),
             Part("broker", broker.connect, broker.close),
-            _closing("work store", work),
-            _closing("public store", public),
-            Part("relay", sweep.start, sweep.stop),
-            Part("relay in hand", _nothing, relay.finish),
+            Part("work store", _at_first_use, work.close),
+            Part("public store", _at_first_use, public.close),
+            Part("relay", _at_first_use, relay.finish),
+            Part("outbox sweep", sweep.start, sweep.stop),
             Part("admission", admission.start, admission.stop),
             Part("checks", checks.start, checks.stop),
             Part("consumers", consumer.start, partial(consumer.drain, settings.shutdown_grace_seconds)),
         ],
     )
+
+
+def _admission(settings: Settings, jobs: Jobs, specs: Specs, clock: Clock, outbox: Outbox) -> Periodic:
+    windows = {Lane.INTERACTIVE: settings.admission_interactive, Lane.BATCH: settings.admission_batch}
+
+    async def fill_windows() -> None:
+        for lane, window in windows.items():
+            await admit_waiting(lane, window, jobs=jobs, specs=specs, clock=clock, outbox=outbox)
+
+    return Periodic("admission", _ADMISSION_EVERY_SECONDS, fill_windows)
 
 
 def _documents(url: str) -> Documents:
@@ -121,9 +121,5 @@ async def _everybody_is_local(_: Request) -> Principal:
     return LOCAL
 
 
-def _closing(name: str, store: Blobs) -> Part:
-    return Part(name, _nothing, store.close)
-
-
-async def _nothing() -> None:
-    return
+async def _at_first_use() -> None:
+    """Nothing to start: it works when it is first asked."""
