@@ -140,6 +140,7 @@ async def test_a_queue_that_was_deleted_under_its_consumer_comes_back_bound_and_
     _, broker = await bench.consume(Subscription(DERIVER_RENDERS, handler))
 
     await bench.publish(renders(1))  # connects and declares, so that nobody does it after the deletion
+    await eventually(lambda: handler.numbers == [1])
 
     await bench.outside.queue_delete(DERIVER_RENDERS.name)
 

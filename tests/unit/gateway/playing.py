@@ -7,8 +7,8 @@ from typing import Any
 from imagetron_contracts.message import Message
 from imagetron_contracts.stages import FamilyMessage, FamilyRequested
 from imagetron_gateway.domain import saga
+from imagetron_gateway.domain.decisions import Decision, Emission
 from imagetron_gateway.domain.job import Job
-from imagetron_gateway.domain.saga import Decision, Emission
 from support.builders import NOW, url_of
 
 

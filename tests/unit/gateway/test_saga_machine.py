@@ -14,8 +14,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from imagetron_contracts.failures import FailureCode, Stage
 from imagetron_contracts.stages import FamilyMessage
 from imagetron_gateway.domain import saga
+from imagetron_gateway.domain.decisions import Decision
 from imagetron_gateway.domain.job import HISTORY_LIMIT, FamilyStatus, ImageStatus, Job, JobStatus
-from imagetron_gateway.domain.saga import MAX_REQUESTS, Decision
+from imagetron_gateway.domain.saga import MAX_REQUESTS
 from support.builders import (
     CDN,
     NOW,

@@ -19,9 +19,9 @@ from imagetron_contracts.topology import exchange_of
 from imagetron_gateway.domain import saga
 from imagetron_gateway.domain.admission import Candidate, choose
 from imagetron_gateway.domain.catalogue import Model
+from imagetron_gateway.domain.decisions import Decision, Emission
 from imagetron_gateway.domain.job import Family, FamilyStatus, Image, Job, OutboxEntry, Parameters
 from imagetron_gateway.domain.pictures import UrlOf
-from imagetron_gateway.domain.saga import Decision
 from imagetron_gateway.ports import Jobs, Outbox, Specs
 
 SOURCE = "imagetron/gateway"
@@ -154,7 +154,7 @@ def _admit_all(families: list[str], revision: int) -> Callable[[Job, datetime], 
     def decide(job: Job, now: datetime) -> Decision | None:
         if job.revision != revision:
             return None  # another replica was faster; the spec of this revision is not written yet
-        emissions: tuple[saga.Emission, ...] = ()
+        emissions: tuple[Emission, ...] = ()
         admitted = job
         for name in families:
             decision = saga.admit(admitted, name, now)
@@ -199,7 +199,7 @@ async def _commit(
     raise TooManyWriters(f"job {job_id} changed under {_COMMIT_TRIES} tries to commit")
 
 
-def _entry(emission: saga.Emission, job: Job, now: datetime, cause: Envelope | None) -> OutboxEntry:
+def _entry(emission: Emission, job: Job, now: datetime, cause: Envelope | None) -> OutboxEntry:
     message = emission.message
     message_id = message.message_id() if emission.sequence is None else event_id(job.id, emission.sequence)
     envelope = Envelope.wrap(message, message_id=message_id, source=SOURCE, time=now, job_id=job.id).model_copy(

@@ -46,7 +46,7 @@ def checked_key(key: str) -> str:
 
 
 class Blobs(Protocol):
-    """One bucket or folder. Errors: BlobMissing, InvalidKey (Permanent), BlobsUnavailable (Transient).
+    """One bucket or folder. Errors: BlobMissing, InvalidKey (Permanent), BlobsUnavailable (Transient), RateLimited.
 
     Objects are written whole or not at all: no reader ever sees half of one.
     """

@@ -7,27 +7,22 @@ Messages may come twice, late and in any order: results of an older revision or 
 only goes forward, and a terminal state is never overwritten.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
-from imagetron_contracts import events
 from imagetron_contracts.failures import FailureCode, Stage
-from imagetron_contracts.message import Message
-from imagetron_contracts.spec import spec_key
 from imagetron_contracts.stages import (
     DerivativesRendered,
     FamilyMessage,
     FamilyPublished,
-    FamilyRequested,
     FamilyStarted,
     ImageError,
     RendersGenerated,
     StageFailed,
 )
+from imagetron_gateway.domain.decisions import Decision, Draft
 from imagetron_gateway.domain.job import (
-    HISTORY_LIMIT,
     Failure,
     Family,
     FamilyStatus,
@@ -36,34 +31,14 @@ from imagetron_gateway.domain.job import (
     Job,
     JobStatus,
     PublishedFamily,
-    Remark,
 )
-from imagetron_gateway.domain.pictures import UrlOf, family_urls, good_images, job_urls
+from imagetron_gateway.domain.pictures import UrlOf, good_images
+from imagetron_gateway.domain.telling import family_completed, family_failed, variation_ended, variation_started
 
-# A message in the bounded window waits for the work before it; asking sooner would only make copies of it.
-FIRST_CHECK_AFTER: Final = timedelta(seconds=60)
 # What cutting and publishing may take after the model's budget.
 AFTER_MODEL: Final = timedelta(seconds=180)
 # With the check doubling each time this bridges about an hour of outage before the family fails.
 MAX_REQUESTS: Final = 6
-# Longer families are asked for image by image: a delivery is held at most ten minutes.
-SPLIT_ABOVE_SECONDS: Final = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class Emission:
-    """A message that leaves with the new state. Public events carry their sequence."""
-
-    message: Message
-    sequence: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """The next state and what it tells; to be stored together."""
-
-    job: Job
-    emissions: tuple[Emission, ...] = ()
 
 
 class NotAllowed(Exception):
@@ -72,7 +47,7 @@ class NotAllowed(Exception):
 
 def created(job: Job, now: datetime) -> Decision:
     """A new job: everything waits for admission."""
-    return _Draft(job, now).remark("created").decision()
+    return Draft(job, now).remark("created").decision()
 
 
 def admit(job: Job, family_name: str, now: datetime) -> Decision | None:
@@ -80,13 +55,9 @@ def admit(job: Job, family_name: str, now: datetime) -> Decision | None:
     family = job.families[family_name]
     if family.status is not FamilyStatus.WAITING or job.status.is_terminal:
         return None
-    draft = _Draft(job, now)
+    draft = Draft(job, now)
     if not any(other.status is not FamilyStatus.WAITING for other in job.families.values()):
-        draft.tell(
-            lambda job: events.VariationStarted(
-                variation_id=job.id, revision=job.revision, name=job.name, family_count=len(job.families)
-            )
-        )
+        draft.tell(variation_started)
     draft.change(family_name, status=FamilyStatus.ADMITTED, admitted_at=now).request(family_name)
     return draft.remark("admitted", family_name).decision()
 
@@ -96,7 +67,7 @@ def apply(job: Job, message: FamilyMessage, now: datetime, url_of: UrlOf) -> Dec
     family = job.families.get(message.family)
     if family is None or not _is_asked_for(job, family, message):
         return None
-    draft = _Draft(job, now)
+    draft = Draft(job, now)
     match message:
         case FamilyStarted():
             _started(draft, family, message)
@@ -135,7 +106,7 @@ def tick(job: Job, now: datetime, url_of: UrlOf) -> Decision | None:
     ]
     if not due:
         return None
-    draft = _Draft(job, now)
+    draft = Draft(job, now)
     for family in due:
         if family.requests_sent < MAX_REQUESTS:
             draft.request(family.name).remark("asked_again", family.name)
@@ -178,10 +149,10 @@ def regenerate(job: Job, now: datetime) -> Decision:
             "finished_at": None,
         }
     )
-    return _Draft(fresh, now).remark("regenerated", detail=f"revision {fresh.revision}").decision()
+    return Draft(fresh, now).remark("regenerated", detail=f"revision {fresh.revision}").decision()
 
 
-def _started(draft: "_Draft", family: Family, message: FamilyStarted) -> None:
+def _started(draft: Draft, family: Family, message: FamilyStarted) -> None:
     """A start that was heard of gives no new time; work that began anew (its worker died) does."""
     is_known = family.started_at is not None and message.started_at <= family.started_at
     if is_known or family.status.is_terminal:
@@ -192,7 +163,7 @@ def _started(draft: "_Draft", family: Family, message: FamilyStarted) -> None:
     draft.job_started()
 
 
-def _rendered(draft: "_Draft", family: Family, message: RendersGenerated) -> None:
+def _rendered(draft: Draft, family: Family, message: RendersGenerated) -> None:
     """Facts of a render are kept even when they come late: they are what makes the picture repeatable."""
     known = {image.index: image for image in family.images}
     news: dict[int, dict[str, object]] = {}
@@ -211,7 +182,7 @@ def _rendered(draft: "_Draft", family: Family, message: RendersGenerated) -> Non
     draft.job_started()
 
 
-def _derived(draft: "_Draft", family: Family, message: DerivativesRendered) -> None:
+def _derived(draft: Draft, family: Family, message: DerivativesRendered) -> None:
     known = {image.index: image.status for image in family.images}
     news: dict[int, dict[str, object]] = {
         image.index: {"status": ImageStatus.DERIVED}
@@ -224,7 +195,7 @@ def _derived(draft: "_Draft", family: Family, message: DerivativesRendered) -> N
         draft.change(family.name, encode_seconds=round(family.encode_seconds + message.encode_seconds, 6))
 
 
-def _published(draft: "_Draft", family: Family, message: FamilyPublished) -> None:
+def _published(draft: Draft, family: Family, message: FamilyPublished) -> None:
     known = {image.index: image.status for image in family.images}
     draft.images(
         family.name,
@@ -237,14 +208,14 @@ def _published(draft: "_Draft", family: Family, message: FamilyPublished) -> Non
     _record_errors(draft, family, Stage.PUBLISHING, message.errors)
 
 
-def _failed(draft: "_Draft", family: Family, message: StageFailed) -> None:
+def _failed(draft: Draft, family: Family, message: StageFailed) -> None:
     failure = Failure(stage=message.stage, code=message.code, message=message.message, support_id=message.support_id)
     open_images = {image.index for image in family.images if not image.status.is_terminal}
     wanted = open_images.intersection(message.image_indexes)
     draft.images(family.name, {index: {"status": ImageStatus.FAILED, "failure": failure} for index in wanted})
 
 
-def _record_errors(draft: "_Draft", family: Family, stage: Stage, errors: Iterable[ImageError]) -> None:
+def _record_errors(draft: Draft, family: Family, stage: Stage, errors: Iterable[ImageError]) -> None:
     open_images = {image.index for image in family.images if not image.status.is_terminal}
     draft.images(
         family.name,
@@ -264,7 +235,7 @@ def _forward(now: ImageStatus, then: ImageStatus) -> ImageStatus:
     return max(now, then, key=order.index)
 
 
-def _forward_family(draft: "_Draft", name: str) -> None:
+def _forward_family(draft: Draft, name: str) -> None:
     """The status of the least advanced open image, never backwards."""
     family = draft.job.families[name]
     open_images = [image.status for image in family.images if not image.status.is_terminal]
@@ -275,7 +246,7 @@ def _forward_family(draft: "_Draft", name: str) -> None:
         draft.change(name, status=max(family.status, FamilyStatus.PUBLISHING, key=list(FamilyStatus).index))
 
 
-def _settle_family(draft: "_Draft", name: str, url_of: UrlOf) -> None:
+def _settle_family(draft: Draft, name: str, url_of: UrlOf) -> None:
     """End the family when its last image has ended, and the job when its last family has."""
     family = draft.job.families[name]
     if not all(image.status.is_terminal for image in family.images):
@@ -288,48 +259,14 @@ def _settle_family(draft: "_Draft", name: str, url_of: UrlOf) -> None:
     draft.change(name, status=status, failure=failure, check_at=None, finished_at=draft.now)
     draft.job_started().remark(f"family_{status.value}", name, detail=failure.code.value if failure else None)
     if failure and not good:
-        draft.tell(lambda job: _family_failed(job, name, failure))
+        draft.tell(lambda job: family_failed(job, name, failure))
     else:
-        draft.tell(lambda job: _family_completed(job, name, url_of))
+        draft.tell(lambda job: family_completed(job, name, url_of))
     if all(other.status.is_terminal for other in draft.job.families.values()):
         _settle_job(draft, url_of)
 
 
-def _family_completed(job: Job, name: str, url_of: UrlOf) -> events.FamilyCompleted:
-    family = job.families[name]
-    urls = family_urls(family, url_of)
-    images = tuple(
-        events.PublishedImage(
-            index=image.index,
-            url=next((url_of(file.key) for file in image.files if file.name == name), None),
-            derivatives={file.name: url_of(file.key) for file in image.files if file.name != name},
-            error=image.failure.message if image.failure else None,
-        )
-        for image in family.images
-    )
-    return events.FamilyCompleted(
-        variation_id=job.id,
-        revision=job.revision,
-        family_name=name,
-        public_url=urls[name],
-        derivatives={picture: url for picture, url in urls.items() if picture != name},
-        images=images,
-    )
-
-
-def _family_failed(job: Job, name: str, failure: Failure) -> events.FamilyFailed:
-    return events.FamilyFailed(
-        variation_id=job.id,
-        revision=job.revision,
-        family_name=name,
-        stage=failure.stage,
-        code=failure.code,
-        message=failure.message,
-        retryable=failure.code.is_retryable,
-    )
-
-
-def _settle_job(draft: "_Draft", url_of: UrlOf) -> None:
+def _settle_job(draft: Draft, url_of: UrlOf) -> None:
     families = draft.job.families
     statuses = {family.status for family in families.values()}
     if statuses == {FamilyStatus.COMPLETED}:
@@ -342,7 +279,7 @@ def _settle_job(draft: "_Draft", url_of: UrlOf) -> None:
     summary = "; ".join(f"{name}: {message}" for name, message in errors.items()) or None
     draft.update(status=status, error=summary, finished_at=draft.now, published=_names_moved(draft.job))
     draft.remark(status.value)
-    draft.tell(lambda job: _variation_ended(job, errors, summary or "", url_of))
+    draft.tell(lambda job: variation_ended(job, errors, summary or "", url_of))
 
 
 def _names_moved(job: Job) -> dict[str, PublishedFamily]:
@@ -355,94 +292,6 @@ def _names_moved(job: Job) -> dict[str, PublishedFamily]:
     return {**job.published, **moved}
 
 
-def _variation_ended(job: Job, errors: dict[str, str], summary: str, url_of: UrlOf) -> Message:
-    about = {"variation_id": job.id, "revision": job.revision}
-    if job.status is JobStatus.COMPLETED:
-        urls = job_urls(job, url_of)
-        return events.VariationCompleted(**about, name=job.name, category=job.category, public_urls=urls)
-    if job.status is JobStatus.FAILED:
-        return events.VariationFailed(**about, error_message=summary, errors=errors)
-    return events.VariationPartial(**about, partial_urls=job_urls(job, url_of), errors=errors)
-
-
 def _stage_of(status: FamilyStatus) -> Stage:
     late = {FamilyStatus.DERIVING: Stage.DERIVING, FamilyStatus.PUBLISHING: Stage.PUBLISHING}
     return late.get(status, Stage.GENERATING)
-
-
-class _Draft:
-    """A decision in the making: the job as it will be, and what it will say."""
-
-    def __init__(self, job: Job, now: datetime) -> None:
-        self.job = job
-        self.now = now
-        self._emissions: list[Emission] = []
-
-    def update(self, **fields: object) -> "_Draft":
-        self.job = self.job.model_copy(update=fields)
-        return self
-
-    def change(self, family: str, **fields: object) -> "_Draft":
-        changed = self.job.families[family].model_copy(update=fields)
-        return self.update(families={**self.job.families, family: changed})
-
-    def images(self, family: str, news: dict[int, dict[str, object]]) -> "_Draft":
-        images = tuple(
-            image.model_copy(update=news[image.index]) if image.index in news else image
-            for image in self.job.families[family].images
-        )
-        return self.change(family, images=images)
-
-    def job_started(self) -> "_Draft":
-        if self.job.status is JobStatus.QUEUED:
-            self.update(status=JobStatus.RUNNING, started_at=self.now)
-        return self
-
-    def remark(self, what: str, family: str | None = None, detail: str | None = None) -> "_Draft":
-        line = Remark(at=self.now, what=what, family=family, detail=detail)
-        return self.update(history=(*self.job.history, line)[-HISTORY_LIMIT:])
-
-    def tell(self, event: Callable[[Job], Message]) -> "_Draft":
-        """A public event, numbered."""
-        self.update(sequence=self.job.sequence + 1)
-        self._emissions.append(Emission(event(self.job), sequence=self.job.sequence))
-        return self
-
-    def request(self, name: str) -> "_Draft":
-        """Ask for the family's open images, one message each where the whole would be held too long."""
-        family = self.job.families[name]
-        sent = family.requests_sent + 1
-        check_at = self.now + FIRST_CHECK_AFTER * 2 ** (sent - 1) + timedelta(seconds=family.budget_seconds)
-        indexes = [image.index for image in family.images if not image.status.is_terminal]
-        groups: Sequence[Sequence[int]] = [indexes]
-        if family.budget_seconds > SPLIT_ABOVE_SECONDS:
-            groups = [[index] for index in indexes]
-        for group in groups:
-            self._emissions.append(
-                Emission(
-                    FamilyRequested(
-                        job_id=self.job.id,
-                        revision=self.job.revision,
-                        family=name,
-                        attempt=family.attempt,
-                        lane=self.job.lane,
-                        spec_key=spec_key(self.job.id, self.job.revision),
-                        image_indexes=tuple(group),
-                        budget_seconds=family.budget_seconds * len(group) / len(family.images),
-                    )
-                )
-            )
-        return self.change(name, requests_sent=sent, check_at=check_at)
-
-    def decision(self) -> Decision:
-        """The job with everything that follows from its families brought up to date."""
-        families = self.job.families.values()
-        checks = [family.check_at for family in families if family.check_at and family.status.is_in_flight]
-        waits = not self.job.status.is_terminal and any(family.status is FamilyStatus.WAITING for family in families)
-        self.update(
-            in_flight_families=sum(family.status.is_in_flight for family in families),
-            waiting_since=(self.job.waiting_since or self.now) if waits else None,
-            next_check_at=min(checks, default=None),
-            updated_at=self.now,
-        )
-        return Decision(self.job, tuple(self._emissions))
