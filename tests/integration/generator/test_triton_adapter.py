@@ -106,7 +106,7 @@ async def test_cancelling_the_calls_stops_the_model(model):
 
 
 async def test_a_call_ends_at_its_deadline_and_stops_the_model(model):
-    calls = await keep_busy(model, deadline_seconds=2)
+    calls = await keep_busy(model, deadline_seconds=5)
 
     errors = await asyncio.gather(*calls, return_exceptions=True)
 
