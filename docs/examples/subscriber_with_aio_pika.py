@@ -1,4 +1,7 @@
-"""Prints a line for each public event while it runs. Needs aio-pika alone; stops after EVENTS_LIMIT events, if set."""
+"""Prints a line for each public event while it runs. Needs aio-pika alone; stops after EVENTS_LIMIT events, if set.
+
+AMQP_URL names the broker; `make up` prints that of its own.
+"""
 
 import asyncio
 import json

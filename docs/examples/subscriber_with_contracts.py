@@ -1,4 +1,7 @@
-"""Prints a line for each public event. Needs imagetron-contracts and aio-pika; stops after EVENTS_LIMIT events, if set."""
+"""Prints a line for each public event. Needs imagetron-contracts and aio-pika; stops after EVENTS_LIMIT events, if set.
+
+AMQP_URL names the broker; `make up` prints that of its own.
+"""
 
 import asyncio
 import os

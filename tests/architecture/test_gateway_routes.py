@@ -13,7 +13,7 @@ from contract.api.counter import Counter
 from imagetron_gateway.api.access import Allowed, Scope
 
 # Probes for the platform and the documentation: they show nothing of any caller.
-OPEN_TO_ALL = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/oauth2-redirect"}
+OPEN_TO_ALL = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"}
 
 SCOPES = {
     "GET /api/images/variations": Scope.READ,

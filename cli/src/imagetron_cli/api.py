@@ -144,11 +144,11 @@ class Gateway:
     async def _ask(self, method: str, url: str, **arguments: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
         try:
             answer = await self._client.request(method, url, **arguments)
-        except httpx.InvalidURL as error:
-            raise Unreachable(f"{self.url} is not a URL: {error}") from error
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise Unreachable(f"{self.url} is not the URL of a gateway: {error}") from error
         except httpx.HTTPError as error:
             reason = str(error) or type(error).__name__
-            raise Unreachable(f"No gateway answers at {self.url} ({reason}). Start one with `imagetron up`.") from error
+            raise Unreachable(f"No gateway answers at {self.url} ({reason}). Start one with `make up`.") from error
         if answer.is_success:
             return answer
         problem = _problem(answer)

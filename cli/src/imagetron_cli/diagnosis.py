@@ -71,7 +71,7 @@ async def diagnose(machine: Machine, *, state: Path, ports: Ports, environ: Mapp
     process = machine.running_stack(state)
     if process is None:
         return [*findings, _ports(machine, ports, with_broker=not amqp_url)]
-    return [*findings, *await _health(machine, ports, process)]
+    return [*findings, *await _health(machine, ports, process, state / "logs")]
 
 
 def _python(machine: Machine) -> Finding:
@@ -134,20 +134,26 @@ def _writable(machine: Machine, state: Path) -> Finding:
 
 def _ports(machine: Machine, ports: Ports, *, with_broker: bool) -> Finding:
     named = ports.named(with_broker=with_broker)
-    taken = [f"{port} ({name}) by {who}" for name, port in named.items() if (who := machine.listener(port))]
+    taken = [
+        f"{port} ({name.replace('_', ' ')}): {who}" for name, port in named.items() if (who := machine.listener(port))
+    ]
     if taken:
-        return Finding("Ports", Verdict.PROBLEM, "taken: " + "; ".join(taken), "stop these, or use --port-base 18015")
+        return Finding("Ports", Verdict.PROBLEM, "taken:\n" + "\n".join(taken), "stop these, or use --port-base 18015")
     return Finding("Ports", Verdict.OK, f"{len(named)} ports are free")
 
 
-async def _health(machine: Machine, ports: Ports, process: int) -> list[Finding]:
+async def _health(machine: Machine, ports: Ports, process: int, logs: Path) -> list[Finding]:
     findings = [Finding("Stack", Verdict.OK, f"running, process {process}")]
-    for name in SERVICES:
-        status = await machine.http_status(f"http://{LOOPBACK}:{probe_port(name, ports)}/readyz")
-        findings.append(_answer(name, status, f"see its log, .imagetron/logs/{name}.log"))
+    statuses = {
+        name: await machine.http_status(f"http://{LOOPBACK}:{probe_port(name, ports)}/readyz") for name in SERVICES
+    }
+    if not any(statuses.values()):
+        detail = f"nothing of it answers on port {ports.gateway} or beside it"
+        mend = f"give doctor the --port-base that `up` was given, or see {logs}"
+        return [*findings, Finding("Services", Verdict.PROBLEM, detail, mend)]
+    findings += [_answer(name, status, f"see {logs / name}.log") for name, status in statuses.items()]
     status = await machine.http_status(f"http://{LOOPBACK}:{ports.gateway}/api/images/health/ml")
-    findings.append(_answer("Models", status, "see .imagetron/logs/generator.log and triton.log"))
-    return findings
+    return [*findings, _answer("Models", status, f"see generator.log and triton.log in {logs}")]
 
 
 def _answer(subject: str, status: int | None, mend: str) -> Finding:

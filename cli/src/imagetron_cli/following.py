@@ -2,9 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
+from rich.console import Console
+from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -42,6 +45,18 @@ async def follow(
         if all(variation.has_ended for variation in variations):
             return variations
         await asyncio.sleep(poll_seconds)
+
+
+@contextmanager
+def shown_live(console: Console) -> Iterator[Callable[[Sequence[Variation]], None]]:
+    """Bars that move on a terminal, and the last state of them where there is none."""
+    try:
+        with Live(console=console, refresh_per_second=8) as live:
+            yield lambda variations: live.update(board(variations))
+    finally:
+        if not console.is_terminal:
+            # Live leaves the end of its last line to a cursor that is not there.
+            console.print()
 
 
 def board(variations: Sequence[Variation]) -> Table:

@@ -1,7 +1,9 @@
 """The pictures of a variation on disk: fetched, decoded, measured, and compared with the table of families."""
 
 import asyncio
+import errno
 import io
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +29,23 @@ class BrokenPicture(Trouble):
     """The bytes are no picture that can be shown."""
 
 
+class CannotSave(Trouble):
+    """The folder for the pictures is not one that can be written to."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(f"Pictures cannot be saved: {path}: {error.strerror}. Choose another folder with --out.")
+
+
+def folder_for(out: Path) -> None:
+    """Make the folder. To be asked before the work, which would be in vain without it. Raises CannotSave."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotSave(out, error) from error
+    if not os.access(out, os.W_OK):
+        raise CannotSave(out, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+
 async def save_pictures(gateway: Gateway, variation: Variation, out: Path) -> list[SavedPicture]:
     """Fetch all pictures into `out/<variation>/<family>/`. Raises BrokenPicture on bytes that do not decode."""
     return [await _save(gateway, variation.name, picture, out) for picture in variation.derivatives]
@@ -48,8 +67,11 @@ def _store(body: bytes, path: Path, url: str) -> tuple[int, int]:
             size = image.size
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
         raise BrokenPicture(f"{url}: {len(body)} bytes that do not decode: {error}") from error
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(body)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body)
+    except OSError as error:
+        raise CannotSave(path, error) from error
     return size
 
 

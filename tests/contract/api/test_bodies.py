@@ -1,12 +1,14 @@
 """Bodies: one JSON object of at most 64 kB, whatever the headers say of type and length."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 
 import pytest
+from starlette.types import Message
 
 from contract.api.counter import JSON, VARIATIONS, the_problem
-from imagetron_gateway.api.middleware import MAX_BODY_BYTES
+from imagetron_gateway.api.middleware import MAX_BODY_BYTES, LimitedBody
 from support.builders import a_variation_request
 
 
@@ -165,3 +167,22 @@ def _scope():
         "server": ("127.0.0.1", 80),
         "state": {},
     }
+
+
+async def test_a_body_that_trickles_is_given_up(counter):
+    never = asyncio.Event()
+
+    async def stalled() -> Message:
+        await never.wait()
+        return {"type": "http.disconnect"}
+
+    said: list[Message] = []
+
+    async def send(message: Message) -> None:
+        said.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": VARIATIONS, "headers": []}
+    await LimitedBody(counter.application, seconds=0.01)(scope, stalled, send)
+
+    assert said[0]["status"] == 408
+    assert b"did not arrive within 0.01 s" in said[1]["body"]

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from starlette.types import Message
 from structlog.testing import capture_logs
 
 from contract.api.counter import VARIATIONS, Counter, opened, the_problem
@@ -135,3 +136,31 @@ async def test_probes_are_answered_and_leave_no_log_line(counter, path):
         answer = await counter.get(path)
 
     assert (answer.status_code, lines) == (200, [])
+
+
+@pytest.mark.parametrize("path", [VARIATIONS, "/nowhere", f"{VARIATIONS}/{JOB_ID}", "/api/images/x/y", "/cdn/a/b"])
+async def test_an_answer_that_says_nothing_of_caches_is_not_kept_by_them(counter, path):
+    assert (await counter.get(path)).headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("method", ["BREW", "A" * 300])
+async def test_a_method_of_the_callers_invention_is_not_repeated_in_the_log(counter, method):
+    with capture_logs() as lines:
+        answer = await counter.client.request(method, VARIATIONS)
+
+    assert answer.status_code == 405
+    assert [line["method"] for line in lines] == ["_OTHER"]
+
+
+async def test_a_caller_who_leaves_before_the_end_of_the_body_is_no_error_of_ours(counter):
+    async def gone() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(_: Message) -> None:
+        raise AssertionError("nobody is there to be answered")
+
+    scope = {"type": "http", "method": "POST", "path": VARIATIONS, "query_string": b"", "headers": []}
+    with capture_logs() as lines:
+        await counter.application(scope, gone, send)
+
+    assert [line["status"] for line in lines] == [499]

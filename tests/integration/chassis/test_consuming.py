@@ -103,32 +103,31 @@ def with_(change: dict[str, Any]) -> bytes:
     return json.dumps(body | change).encode()
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        pytest.param(b"", id="nothing"),
-        pytest.param(b"\xff\x00{not json", id="broken bytes"),
-        pytest.param(b"[" * 60_000, id="nested too deep"),
-        pytest.param(b'{"specversion": "1.0"}', id="half an envelope"),
-        pytest.param(with_({"type": "NEVER_HEARD_OF"}), id="unknown type"),
-        pytest.param(with_({"type": "FAMILY_STARTED"}), id="known type of another queue"),
-        pytest.param(with_({"dataschema": "urn:imagetron:schema:renders-generated.v2"}), id="newer major"),
-        pytest.param(with_({"data": {}}), id="data that breaks its schema"),
-        pytest.param(with_({"filler": "x" * MAX_BODY_BYTES}), id="too big"),
-    ],
-)
-async def test_an_unreadable_message_is_kept_whole_for_an_operator_at_once_and_its_neighbours_go_on(
-    bench: Bench, body: bytes
-):
+UNREADABLE = {
+    "nothing": b"",
+    "broken bytes": b"\xff\x00{not json",
+    "nested too deep": b"[" * 60_000,
+    "half an envelope": b'{"specversion": "1.0"}',
+    "an unknown type": with_({"type": "NEVER_HEARD_OF"}),
+    "a known type of another queue": with_({"type": "FAMILY_STARTED"}),
+    "a newer major": with_({"dataschema": "urn:imagetron:schema:renders-generated.v2"}),
+    "data that breaks its schema": with_({"data": {}}),
+    "too big": with_({"filler": "x" * MAX_BODY_BYTES}),
+}
+
+
+async def test_each_unreadable_message_is_kept_whole_for_an_operator_at_once_and_its_neighbours_go_on(bench: Bench):
     handler = Handler()
     await bench.consume(work(handler))
 
     await bench.publish(renders(1))
-    await bench.put(body, queue=WORK.name)
+    for body in UNREADABLE.values():
+        await bench.put(body, queue=WORK.name)
     await bench.publish(renders(2))
 
-    dead = await bench.take(WORK.dead_letters)
-    assert dead.body == body
+    dead = [(await bench.take(WORK.dead_letters)).body for _ in UNREADABLE]
+    names = {body: name for name, body in UNREADABLE.items()}
+    assert sorted(names.get(body, "changed on its way") for body in dead) == sorted(UNREADABLE)
     await eventually(lambda: handler.numbers == [1, 2])
     assert await bench.is_empty(WORK.name, WORK.dead_letters, GATEWAY_FAILED.name)
 
@@ -289,7 +288,7 @@ async def test_a_handler_that_is_not_done_by_its_deadline_is_stopped_and_its_out
     await bench.hand_over(renders(), queue=WORK, tries=3)
 
     fact = await the_failure(bench)
-    assert fact.message == "not done within 0.05 s"
+    assert (fact.code, fact.message) == (FailureCode.DEADLINE_EXCEEDED, "not done within 0.05 s")
     assert stopped.is_set()
 
 

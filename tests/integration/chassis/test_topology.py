@@ -7,7 +7,7 @@ import pytest
 
 from imagetron_chassis.broker import Broker, ConsumerMissing
 from imagetron_chassis.delivery import Subscription
-from imagetron_contracts.topology import DERIVER_RENDERS, QUEUES, RETRY_DELAYS_SECONDS, delay_queue
+from imagetron_contracts.topology import DERIVER_RENDERS, QUEUES, RETRY_DELAYS_SECONDS, Exchange, delay_queue
 from integration.chassis.workbench import Bench, Handler, renders, start_python
 from support.eventually import eventually
 
@@ -59,6 +59,19 @@ async def test_every_queue_keeps_what_it_is_promised_to_keep(bench: Bench):
         }
     dead = {queue.dead_letters for queue in QUEUES}
     assert set(queues) == {queue.name for queue in QUEUES} | dead | {delay_queue(s) for s in RETRY_DELAYS_SECONDS}
+
+
+async def test_a_queue_is_bound_to_the_key_of_its_messages_and_to_nothing_else_whoever_declares_it(bench: Bench):
+    await bench.consume(*(Subscription(queue, Handler()) for queue in QUEUES))
+
+    bindings = listed(bench, "list_bindings", "source_name", "destination_name", "routing_key")
+
+    ours = {tuple(map(str, binding.values())) for binding in bindings if binding["source_name"]}
+    assert ours == {
+        *((queue.exchange.value, queue.name, queue.routing_key) for queue in QUEUES),
+        *((Exchange.DEAD.value, queue.dead_letters, queue.name) for queue in QUEUES),
+        *((delay_queue(seconds), delay_queue(seconds), delay_queue(seconds)) for seconds in RETRY_DELAYS_SECONDS),
+    }
 
 
 async def test_no_exchange_has_an_alternate_which_would_hide_a_return(bench: Bench):

@@ -45,6 +45,21 @@ def free_base() -> int:
             return base
 
 
+def test_a_broker_of_the_callers_that_does_not_answer_is_told_at_once(tmp_path):
+    status, output = finished(
+        "up",
+        "--port-base",
+        str(free_base()),
+        folder=tmp_path,
+        environment={"AMQP_URL": "amqp://guest:hidden@127.0.0.1:1/"},
+    )
+
+    assert status == 1
+    assert "AMQP_URL: the broker does not answer" in output
+    assert "hidden" not in output
+    assert "Traceback" not in output
+
+
 @dataclass(frozen=True)
 class Up:
     program: "subprocess.Popen[bytes]"

@@ -18,7 +18,7 @@ CANARY = "CANARY-beach-at-dawn"
 INSTANCES = 2
 # Takes an instance many seconds, each step a small part of one.
 LONG = {"size": Dimensions(width=4096, height=4096), "steps": 150}
-SOON_SECONDS = 2
+SOON_SECONDS = 3
 
 
 def a_render(**changes: object) -> RenderRequest:
@@ -106,7 +106,7 @@ async def test_cancelling_the_calls_stops_the_model(model):
 
 
 async def test_a_call_ends_at_its_deadline_and_stops_the_model(model):
-    calls = await keep_busy(model, deadline_seconds=5)
+    calls = await keep_busy(model, deadline_seconds=3)
 
     errors = await asyncio.gather(*calls, return_exceptions=True)
 

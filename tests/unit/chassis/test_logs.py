@@ -10,6 +10,7 @@ import structlog
 from opentelemetry.sdk.trace import TracerProvider
 from structlog.contextvars import bound_contextvars
 
+from imagetron_chassis.errors import Transient
 from imagetron_chassis.logs import configure_logs, log
 
 CANARY = "canary-9b21-a-prompt"
@@ -30,7 +31,7 @@ def read(capsys: pytest.CaptureFixture[str]) -> Any:
 
 
 def paint(prompt: str) -> None:
-    raise LookupError(f"no brush for {len(prompt)} letters")
+    raise LookupError(f"no brush for {prompt}")
 
 
 def test_a_line_is_one_json_object_with_service_level_time_and_fields(read: Any):
@@ -71,7 +72,7 @@ def test_a_line_inside_a_span_carries_its_trace_and_bound_job(read: Any):
 
 @pytest.mark.parametrize("style", ["json", "console"])
 @pytest.mark.parametrize("logger", ["ours", "a library's"])
-def test_an_exception_is_logged_with_its_frames_and_without_its_variables(
+def test_a_foreign_exception_is_logged_with_its_frames_without_variables_and_without_its_message(
     style: Any, logger: str, capsys: pytest.CaptureFixture[str]
 ):
     configure_logs("painter", level="info", style=style)
@@ -85,10 +86,27 @@ def test_an_exception_is_logged_with_its_frames_and_without_its_variables(
             logging.getLogger("library").exception("painting broke")
 
     written = capsys.readouterr().out
-    assert "no brush for 20 letters" in written
+    assert "builtins.LookupError" in written
     assert "in paint" in written
     assert CANARY not in written
     assert style == "console" or len(written.splitlines()) == 1
+
+
+def test_an_error_of_ours_is_logged_with_its_sentence_and_what_caused_it(read: Any):
+    configure_logs("painter", level="info", style="json")
+
+    try:
+        try:
+            paint(CANARY)
+        except LookupError as cause:
+            raise Transient("the easel is away") from cause
+    except Transient as error:
+        log().error("painting_broke", exc_info=error)
+
+    [line] = read()
+    assert "imagetron_chassis.errors.Transient: the easel is away" in line["exception"]
+    assert "builtins.LookupError" in line["exception"]
+    assert CANARY not in line["exception"]
 
 
 def test_lines_below_the_level_are_not_written(read: Any):

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from imagetron_chassis.errors import Transient
-from imagetron_chassis.periodic import Periodic
+from imagetron_chassis.periodic import Periodic, for_each
 from support.eventually import eventually
 
 
@@ -106,3 +106,28 @@ async def test_stop_before_start_and_a_second_stop_do_nothing():
     await periodic.start()
     await periodic.stop()
     await periodic.stop()
+
+
+async def test_one_item_that_fails_keeps_no_other_waiting_and_its_error_is_raised_at_the_end():
+    done: list[str] = []
+
+    async def work(item: str) -> None:
+        done.append(item)
+        if item in "bc":
+            raise Transient(f"{item} failed")
+
+    with pytest.raises(Transient, match="b failed"):
+        await for_each("abcd", work)
+
+    assert done == ["a", "b", "c", "d"]
+
+
+async def test_items_that_all_go_well_raise_nothing():
+    done: list[str] = []
+
+    async def work(item: str) -> None:
+        done.append(item)
+
+    await for_each("ab", work)
+
+    assert done == ["a", "b"]

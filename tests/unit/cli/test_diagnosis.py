@@ -125,3 +125,17 @@ def test_the_table_has_a_row_for_each_finding():
     table = findings_table([Finding("Python", Verdict.OK, "3.11"), Finding("Ports", Verdict.PROBLEM, "taken", "move")])
 
     assert table.row_count == 2
+
+
+async def test_a_stack_that_answers_nowhere_may_have_been_moved():
+    found = await findings(AtOtherPorts(stack=42))
+
+    assert found["Services"].verdict is Verdict.PROBLEM
+    assert "--port-base" in found["Services"].mend
+
+
+class AtOtherPorts(HealthyMachine):
+    """A stack runs on the folder, but not on the ports that were asked about."""
+
+    async def http_status(self, url: str):
+        return None

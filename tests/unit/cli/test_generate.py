@@ -1,3 +1,4 @@
+import asyncio
 import io
 import json
 
@@ -148,3 +149,50 @@ def test_a_usage_error_is_bad_input():
     result = CliRunner().invoke(app, ["generate", "a beach", "--seed", "many"])
 
     assert result.exit_code == Outcome.BAD_INPUT
+
+
+def test_a_guidance_that_is_no_number_is_bad_input_in_a_sentence(tmp_path):
+    answer = CliRunner().invoke(app, ["generate", "a beach", "--guidance", "nan", "--out", str(tmp_path)])
+
+    assert answer.exit_code == Outcome.BAD_INPUT
+    assert "Traceback" not in answer.output
+    assert "--guidance" in answer.output
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_anything_is_submitted(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    answer = CliRunner().invoke(app, ["generate", "a beach", "--out", str(tmp_path / "file" / "out")])
+
+    assert answer.exit_code == 1
+    assert "Pictures cannot be saved" in answer.output
+    assert "--out" in answer.output
+
+
+async def test_without_a_terminal_the_last_bar_and_the_list_are_lines_of_their_own():
+    printed = io.StringIO()
+    transport, _ = a_gateway([a_variation("complete", [a_picture()], square=1)])
+
+    await outcome(transport, console=Console(file=printed))
+
+    assert "completed\nbeach\n" in printed.getvalue()
+
+
+async def test_whoever_stops_waiting_is_told_where_the_work_goes_on():
+    printed, looked_at = io.StringIO(), asyncio.Event()
+    transport, _ = a_gateway([a_variation("processing", square=0.5)])
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            looked_at.set()
+        return transport.handler(request)  # type: ignore[return-value]
+
+    console = Console(file=printed, width=200)
+    waiting = asyncio.create_task(
+        carry_out(ORDER, url="http://gateway", out=None, console=console, transport=httpx.MockTransport(answer))
+    )
+    await looked_at.wait()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+    assert f"http://gateway/api/images/variations/{a_variation()['id']}" in printed.getvalue()

@@ -2,12 +2,20 @@ from imagetron_contracts.stages import ModelHealth
 from imagetron_generator.adapters.memory import InMemoryImageModel
 from imagetron_generator.ports import ModelUnavailable
 from imagetron_generator.usecases.model_health import report_model_health
+from imagetron_generator.usecases.pulse import Pulse
 from unit.generator.bench import Bench
 
 
 async def report(bench: Bench, *models: str) -> None:
+    pulse = Pulse(bench.model, bench.timer)
     await report_model_health(
-        models, reporter="here-1", model=bench.model, announce=bench.announce, clock=bench.clock, timer=bench.timer
+        models,
+        reporter="here-1",
+        model=pulse,
+        stepped_at=pulse.stepped_at,
+        announce=bench.announce,
+        clock=bench.clock,
+        timer=bench.timer,
     )
 
 

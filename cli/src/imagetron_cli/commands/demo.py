@@ -12,19 +12,17 @@ from typing import Annotated, Final
 
 import typer
 from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
 from imagetron_cli.api import Gateway, Generation, Order
-from imagetron_cli.commands.generate import pictures_list
 from imagetron_cli.commands.options import PortBaseOption
 from imagetron_cli.contact_sheet import save_contact_sheet
 from imagetron_cli.embedded.ports import Ports
 from imagetron_cli.embedded.stack import Stack
 from imagetron_cli.errors import Trouble
 from imagetron_cli.events import listening
-from imagetron_cli.following import board, follow
-from imagetron_cli.gallery import save_pictures, shortfalls
+from imagetron_cli.following import follow, shown_live
+from imagetron_cli.gallery import SavedPicture, folder_for, save_pictures, shortfalls
 from imagetron_cli.signals import stop_signal
 from imagetron_contracts import FAMILIES, Envelope
 
@@ -68,6 +66,7 @@ def demo(
 ) -> None:
     """Start a stack, make two variations, check every picture and event, stop. Exit status 0 only if all was right."""
     console = Console(highlight=False)
+    folder_for(out)
     raise typer.Exit(asyncio.run(run_demo(out.absolute(), Ports.from_base(port_base), console)))
 
 
@@ -101,13 +100,14 @@ async def run_demo(out: Path, ports: Ports, console: Console, *, state: Path = S
         console.print(
             Text(f"All {pictures} pictures and all events are as promised. Stack stopped.", style="bold green")
         )
+        console.print("Next: `make up` leaves a stack running, for `imagetron generate` and for your own calls.")
     return 1 if problems else 0
 
 
 async def _show(stack: Stack, out: Path, console: Console) -> list[str]:
     with console.status("starting RabbitMQ, Triton and five services"):
         seconds = await stack.start()
-    console.print(Text(f"stack ready in {seconds:.1f} s", style="bold green"), f"API description: {stack.url}/docs")
+    console.print(Text(f"stack ready in {seconds:.1f} s", style="bold green"))
     making = asyncio.create_task(_make(stack, out, console))
     dying = asyncio.create_task(stack.first_death())
     try:
@@ -124,10 +124,10 @@ async def _show(stack: Stack, out: Path, console: Console) -> list[str]:
 async def _make(stack: Stack, out: Path, console: Console) -> list[str]:
     """Both variations, everything about them on the console; what was wrong, in sentences."""
     problems: list[str] = []
-    async with Gateway(stack.url) as gateway, listening(stack.amqp_url, lambda event: _tell(event, console)) as heard:
+    async with Gateway(stack.url) as gateway, listening(stack.amqp_url, Teller(console).tell) as heard:
         submitted = [await gateway.submit(order) for order in ORDERS]
-        with Live(console=console, refresh_per_second=8) as live:
-            variations = await follow(gateway, submitted, lambda them: live.update(board(them)))
+        with shown_live(console) as show:
+            variations = await follow(gateway, submitted, show)
         wanted = [(variation.id, order.families) for variation, order in zip(variations, ORDERS, strict=True)]
         missing = await heard.missing(wanted, within_seconds=_EVENT_SECONDS)
         problems += [f"event not heard: {what}" for what in missing]
@@ -139,7 +139,7 @@ async def _make(stack: Stack, out: Path, console: Console) -> list[str]:
             problems += [f"{order.name}: {what}" for what in shortfalls(order.families, gallery[order.name])]
             if variation.status != "complete":
                 problems.append(f"{order.name} ended as {variation.status}: {variation.error or 'no reason given'}")
-            console.print("\n", pictures_list(variation), soft_wrap=True, sep="")
+            console.print("\n", files_list(order.name, gallery[order.name], out), soft_wrap=True, sep="")
     sheet = out / "contact-sheet.png"
     await asyncio.to_thread(save_contact_sheet, gallery, sheet)
     console.print(f"\npictures:      {out}\ncontact sheet: {sheet}", soft_wrap=True)
@@ -151,7 +151,26 @@ def _forget(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _tell(event: Envelope, console: Console) -> None:
-    data = event.data.model_dump(mode="json", by_alias=True, exclude_none=True)
-    shown: Sequence[str] = [f"{key}={data[key]}" for key in ("name", "familyName", "familyCount") if key in data]
-    console.print(Text.assemble(("event ", "dim"), (f"{event.type:<20}", "magenta"), " ", " ".join(shown)))
+def files_list(name: str, saved: Sequence[SavedPicture], out: Path) -> Text:
+    """A line for each file. No URLs: the stack that serves them is about to stop."""
+    lines = [
+        f"  {f'{item.picture.family}/{item.picture.name}':<29} {'{}x{}'.format(*item.size):<10} {item.path.relative_to(out)}"
+        for item in saved
+    ]
+    return Text("\n".join([name, *lines]))
+
+
+class Teller:
+    """Prints a line for each event. Only a variation's first and last events name it, so names are kept by id."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._names: dict[str, str] = {}
+
+    def tell(self, event: Envelope) -> None:
+        data = event.data.model_dump(mode="json", by_alias=True, exclude_none=True)
+        subject = str(event.subject)
+        name = self._names.setdefault(subject, data["name"]) if "name" in data else self._names.get(subject, subject)
+        shown = [f"{key}={data[key]}" for key in ("familyName", "familyCount") if key in data]
+        what = (("event ", "dim"), (f"{event.type:<20}", "magenta"), f" {name:<18} ", " ".join(shown))
+        self._console.print(Text.assemble(*what), soft_wrap=True)

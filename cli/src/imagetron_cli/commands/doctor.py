@@ -12,10 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
-import aio_pika
 import httpx
 import typer
-from aio_pika.exceptions import AMQPError
 from rich.console import Console
 from rich.table import Table
 
@@ -93,13 +91,7 @@ class ThisMachine:
         return None if is_free(port) else listener_on(port)
 
     async def amqp_objection(self, url: str) -> str | None:
-        try:
-            connection = await asyncio.wait_for(aio_pika.connect(url), _SECONDS)
-        except (AMQPError, OSError, ValueError) as error:
-            # Never the URL: it has the password.
-            return f"the broker does not answer: {type(error).__name__}"
-        await connection.close()
-        return None
+        return await rabbitmq.objection_to(url)
 
     async def http_status(self, url: str) -> int | None:
         try:

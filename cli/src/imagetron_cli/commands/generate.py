@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import re
 import secrets
 from collections.abc import Sequence
@@ -12,13 +13,12 @@ from typing import Annotated, Final
 import httpx
 import typer
 from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
 from imagetron_cli.api import Gateway, Generation, Order, Refused, Unreachable, Variation
 from imagetron_cli.errors import Trouble
-from imagetron_cli.following import POLL_SECONDS, board, follow
-from imagetron_cli.gallery import SavedPicture, save_pictures
+from imagetron_cli.following import POLL_SECONDS, follow, shown_live
+from imagetron_cli.gallery import SavedPicture, folder_for, save_pictures
 from imagetron_contracts import FAMILIES
 
 _LONGEST_SLUG: Final = 40
@@ -53,6 +53,10 @@ def generate(
     as_json: Annotated[bool, typer.Option("--json", help="For machines: one JSON object, no progress.")] = False,
 ) -> None:
     """Make pictures. Exit status: 0 complete, 2 bad input, 3 partial, 4 failed, 5 no gateway."""
+    if guidance is not None and not math.isfinite(guidance):
+        raise typer.BadParameter(f"{guidance} is not a number that JSON knows", param_hint="--guidance")
+    if not no_download:
+        folder_for(out)
     order = Order(
         name=name or name_from(prompt),
         category=category,
@@ -85,10 +89,13 @@ async def carry_out(
     try:
         async with Gateway(url, transport=transport) as gateway:
             submitted = await gateway.submit(order)
-            with Live(console=console, refresh_per_second=8) as live:
-                [variation] = await follow(
-                    gateway, [submitted], lambda them: live.update(board(them)), poll_seconds=poll_seconds
-                )
+            try:
+                with shown_live(console) as show:
+                    [variation] = await follow(gateway, [submitted], show, poll_seconds=poll_seconds)
+            except asyncio.CancelledError:
+                place = f"{gateway.url}/api/images/variations/{submitted.id}"
+                console.print(Text(f"Nobody waits any more, but the work goes on: {place}"), soft_wrap=True)
+                raise
             if out:
                 saved = await save_pictures(gateway, variation, out)
     except Refused as error:
@@ -102,7 +109,7 @@ async def carry_out(
         if saved and out:
             console.print(Text(f"{len(saved)} pictures are in {out / variation.name}"), soft_wrap=True)
         if variation.error:
-            console.print(Text(variation.error, style="red"))
+            console.print(Text(variation.error, style="red"), soft_wrap=True)
     return outcome_of(variation)
 
 
@@ -144,5 +151,5 @@ def _stop(error: Trouble, outcome: Outcome, console: Console) -> Outcome:
         problem = error.problem.model_dump(mode="json", by_alias=True) if isinstance(error, Refused) else None
         print(json.dumps({"status": outcome.name.lower(), "detail": str(error), "problem": problem}, indent=2))
     else:
-        console.print(Text(str(error), style="red"))
+        console.print(Text(str(error), style="red"), soft_wrap=True)
     return outcome

@@ -2,6 +2,9 @@
 
 import asyncio
 import os
+import re
+import shutil
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +19,8 @@ from imagetron_cli.embedded.stack import Stack
 from imagetron_cli.signals import stop_signal
 
 _COLOURS: Final = dict(zip(SERVICES, ("cyan", "magenta", "yellow", "green", "blue"), strict=True))
+# Whoever waits for a variation asks several times a second: nothing else would be left to see.
+_GOOD_READ: Final = re.compile(r"\brequest_handled\b.*\bmethod=(?:GET|HEAD)\b.*\bstatus=[23]")
 _BODY: Final = (
     '{"name": "lighthouse", "category": "demo", "families": ["square", "hero"], '
     '"generation": {"prompt": "A lighthouse above a stormy sea at dusk"}}'
@@ -50,7 +55,9 @@ async def run_until_stopped(state: Path, ports: Ports, console: Console) -> None
             return
         try:
             seconds = await starting
-            console.print(welcome(stack), Text(f"stack ready in {seconds:.1f} s", style="bold green"), _hints(stack))
+            console.print(welcome(stack), Text(f"stack ready in {seconds:.1f} s", style="bold green"))
+            # Lines to copy: a line break of ours inside one would break the command.
+            console.print(_hints(stack), soft_wrap=True)
             follower.is_following = True
             await stopping
             console.print("\nstopping: services finish what they have in hand")
@@ -61,14 +68,14 @@ async def run_until_stopped(state: Path, ports: Ports, console: Console) -> None
 
 
 class Follower:
-    """Shows the services' lines on the terminal; their neighbours' are in files only."""
+    """Shows the services' lines on the terminal; their neighbours', and good answers to readers, are in files only."""
 
     def __init__(self, console: Console) -> None:
         self.is_following = False
         self._console = console
 
     def line(self, name: str, line: str) -> None:
-        if self.is_following and name in _COLOURS:
+        if self.is_following and name in _COLOURS and not _GOOD_READ.search(line):
             self._console.print(Text.assemble((f"{name:>9} ", _COLOURS[name]), line), soft_wrap=True)
 
 
@@ -94,7 +101,15 @@ def _hints(stack: Stack) -> Text:
         f"\nAPI description  {stack.url}/docs\n"
         f"Pictures, data   {stack.state.folder}\n"
         f"Logs             {stack.state.logs}\n\n"
-        f"Try it:\n  imagetron generate 'A lighthouse above a stormy sea at dusk' --url {stack.url}\nor\n"
+        f"Try it:\n  {_command()} generate 'A lighthouse above a stormy sea at dusk' --url {stack.url}\nor\n"
         f"  curl -s {stack.url}/api/images/variations -H 'Content-Type: application/json' \\\n    -d '{_BODY}'\n\n"
         "Ctrl-C stops everything.\n"
     )
+
+
+def _command() -> str:
+    """How a person who stands here calls this program."""
+    if shutil.which("imagetron"):
+        return "imagetron"
+    program = Path(sys.executable).with_name("imagetron")
+    return str(program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program)

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import aio_pika
+from aio_pika.exceptions import AMQPError
+
 from imagetron_cli.embedded.ports import LOOPBACK, Ports
 from imagetron_cli.embedded.process import ProcessSpec
 from imagetron_cli.errors import Trouble
@@ -19,6 +22,7 @@ _NODE: Final = "imagetron@localhost"
 
 _PROTOCOL_HEADER: Final = b"AMQP\x00\x00\x09\x01"
 _METHOD_FRAME: Final = b"\x01"
+_ANSWER_SECONDS: Final = 5.0
 
 _CONFIGURATION: Final = """\
 listeners.tcp.default = {address}:{port}
@@ -31,6 +35,22 @@ log.file = false
 log.console = true
 log.console.level = info
 """
+
+
+async def objection_to(url: str) -> str | None:
+    """Why no connection can be made to this broker; None if one can. Never the URL: it has the password."""
+    try:
+        connection = await asyncio.wait_for(aio_pika.connect(url), _ANSWER_SECONDS)
+    except (AMQPError, OSError, ValueError) as error:
+        return f"the broker does not answer: {type(error).__name__}"
+    await connection.close()
+    return None
+
+
+async def require(url: str) -> None:
+    """Raise Trouble if this broker, which is not ours to start, does not answer."""
+    if objection := await objection_to(url):
+        raise Trouble(f"AMQP_URL: {objection}. Start that broker, or unset AMQP_URL for a private one.")
 
 
 @dataclass(frozen=True)

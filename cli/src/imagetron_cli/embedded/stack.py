@@ -15,7 +15,7 @@ from imagetron_cli.embedded.guardian import Guardian
 from imagetron_cli.embedded.logs import Listener, LogBook
 from imagetron_cli.embedded.ports import LOOPBACK, Ports, check_free
 from imagetron_cli.embedded.process import ProcessSpec, SupervisedProcess
-from imagetron_cli.embedded.rabbitmq import RabbitNode
+from imagetron_cli.embedded.rabbitmq import RabbitNode, require
 from imagetron_cli.embedded.services import (
     SERVICES,
     LogFormat,
@@ -82,6 +82,8 @@ class Stack:
                 self.state.wipe()
             self.state.create()
             check_free(self.ports.named(with_broker=self.node is not None))
+            if self.node is None:
+                await require(self.amqp_url)
             self._guardian = Guardian()
             self._logs = LogBook(self.state.logs, self._listener)
             self._client = httpx.AsyncClient(trust_env=False)

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 
 from aio_pika import Channel as PlainChannel
 from aio_pika import IncomingMessage
+from aio_pika.abc import AbstractRobustExchange, AbstractRobustQueue
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 from faststream.message import StreamMessage
 from faststream.rabbit import Channel, ExchangeType, QueueType, RabbitBroker, RabbitExchange, RabbitQueue
 
 from imagetron_chassis.errors import Transient
 from imagetron_chassis.logs import log
+from imagetron_chassis.periodic import Periodic
 from imagetron_chassis.publishing import RabbitPublisher
 from imagetron_contracts import topology
 from imagetron_contracts.topology import Exchange, Queue
@@ -23,6 +25,7 @@ _EXCHANGE_TYPES = {
     Exchange.DEAD: ExchangeType.DIRECT,
 }
 RECONNECT_SECONDS = 1.0
+RESTORE_TOPOLOGY_SECONDS = 30.0
 HEARTBEAT_SECONDS = 15
 
 
@@ -37,6 +40,8 @@ class Broker:
         self.publishing = _connection(url, service, Channel(on_return_raises=True))
         self.publisher = RabbitPublisher(self.publishing)
         self._queues: list[str] = []
+        self._declared: list[AbstractRobustExchange | AbstractRobustQueue] = []
+        self._restoring = Periodic("topology", RESTORE_TOPOLOGY_SECONDS, self.restore_topology, begins_at_once=False)
 
     async def connect(self) -> None:
         """Wait until the broker answers, however long that takes, then declare the topology."""
@@ -52,16 +57,29 @@ class Broker:
                     log().warning("broker_not_reachable", reason=str(error) or type(error).__name__, attempts=attempts)
                 await asyncio.sleep(RECONNECT_SECONDS)
             else:
+                await self._restoring.start()
                 return
 
     async def declare_topology(self) -> None:
         """Declare everything of the contracts' topology: from its first moment a service can publish without a return."""
+        self._declared.clear()
         for name, kind in _EXCHANGE_TYPES.items():
-            await self.publishing.declare_exchange(RabbitExchange(name.value, type=kind, durable=True))
+            await self._declare_exchange(RabbitExchange(name.value, type=kind, durable=True))
         for queue in topology.QUEUES:
             await self._declare_with_dead_letters(queue)
         for seconds in topology.RETRY_DELAYS_SECONDS:
             await self._declare_delay(seconds)
+
+    async def restore_topology(self) -> None:
+        """Declare again what was deleted under us: a queue without a consumer (delays, dead letters) has nobody who sees it go.
+
+        Without its delay queues a consumer could not put off a message, and would hold it instead.
+        """
+        try:
+            for declared in self._declared:
+                await declared.restore()
+        except (AMQPError, ChannelInvalidStateError, OSError, RuntimeError) as error:
+            raise TopologyUnknown(f"the topology cannot be declared again: {type(error).__name__}") from error
 
     async def consumers_exist(self) -> None:
         """Raise unless every queue we consume exists and has a consumer. TCP being up says nothing of the kind.
@@ -85,18 +103,19 @@ class Broker:
         self._queues.extend(queues)
 
     async def close(self) -> None:
+        await self._restoring.stop()
         await self.consuming.stop()
         await self.publishing.stop()
 
     async def _declare_with_dead_letters(self, queue: Queue) -> None:
-        dead = await self.publishing.declare_queue(RabbitQueue(queue.dead_letters, queue_type=QueueType.QUORUM))
+        dead = await self._declare_queue(RabbitQueue(queue.dead_letters, queue_type=QueueType.QUORUM))
         await dead.bind(Exchange.DEAD.value, routing_key=queue.name)
-        work = await self.publishing.declare_queue(work_queue(queue))
+        work = await self._declare_queue(work_queue(queue))
         await work.bind(queue.exchange.value, routing_key=queue.routing_key)
 
     async def _declare_delay(self, seconds: int) -> None:
         name = topology.delay_queue(seconds)
-        await self.publishing.declare_exchange(RabbitExchange(name, type=ExchangeType.FANOUT, durable=True))
+        await self._declare_exchange(RabbitExchange(name, type=ExchangeType.FANOUT, durable=True))
         delay = RabbitQueue(
             name,
             queue_type=QueueType.QUORUM,
@@ -108,8 +127,20 @@ class Broker:
                 "x-overflow": "reject-publish",
             },
         )
-        declared = await self.publishing.declare_queue(delay)
+        declared = await self._declare_queue(delay)
         await declared.bind(name)
+
+    async def _declare_exchange(self, exchange: RabbitExchange) -> None:
+        self._declared.append(await self.publishing.declare_exchange(exchange))
+
+    async def _declare_queue(self, queue: RabbitQueue) -> AbstractRobustQueue:
+        declared = await self.publishing.declare_queue(queue)
+        self._declared.append(declared)
+        return declared
+
+
+class TopologyUnknown(Transient):
+    """The broker did not let us declare our queues again; the next round tries."""
 
 
 class ConsumerMissing(Transient):
@@ -121,6 +152,7 @@ def work_queue(queue: Queue) -> RabbitQueue:
     return RabbitQueue(
         queue.name,
         queue_type=QueueType.QUORUM,
+        routing_key=queue.routing_key,
         arguments={
             "x-delivery-limit": topology.DELIVERY_LIMIT,
             "x-dead-letter-exchange": Exchange.DEAD.value,

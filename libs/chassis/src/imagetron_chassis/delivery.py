@@ -37,6 +37,12 @@ _HAND_BACK_PAUSE_SECONDS: Final = 1.0
 _STOP_CONSUMING_SECONDS: Final = 5.0
 
 
+class HeldTooLong(UnknownOutcome):
+    """A delivery was not done in the time that it may be held."""
+
+    failure_code = FailureCode.DEADLINE_EXCEEDED
+
+
 @dataclass(frozen=True, slots=True)
 class GivenUp:
     """What a queue's failure fact is made of."""
@@ -208,7 +214,7 @@ class Consumer:
             await asyncio.shield(self._send_back(message, envelope, subscription.queue.name))
             return "handed_back"
         except Exception as error:  # noqa: BLE001 - the one place that answers for every error of a handler
-            late = UnknownOutcome(f"not done within {subscription.deadline_seconds:g} s")
+            late = HeldTooLong(f"not done within {subscription.deadline_seconds:g} s")
             return await self._answer_for(late if deadline.expired() else error, subscription, message, envelope)
         await self._answer(message.ack())
         return "done"

@@ -2,11 +2,14 @@
 
 import logging
 import sys
-from typing import Any, Literal
+import traceback
+from typing import Any, Literal, TextIO
 
 import structlog
 from opentelemetry import trace
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, ExcInfo, WrappedLogger
+
+from imagetron_chassis.errors import ChassisError
 
 
 def configure_logs(service: str, *, level: str, style: Literal["json", "console"]) -> None:
@@ -18,12 +21,10 @@ def configure_logs(service: str, *, level: str, style: Literal["json", "console"
         _with_service(service),
         _with_trace,
     ]
-    # A traceback that shows local variables would print prompts.
-    console = structlog.dev.ConsoleRenderer(
-        colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
-    )
+    console = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=_print_frames)
     renderer: structlog.typing.Processor = structlog.processors.JSONRenderer() if style == "json" else console
-    finish: list[structlog.typing.Processor] = [structlog.processors.format_exc_info] if style == "json" else []
+    exceptions = structlog.processors.ExceptionRenderer(_frames)
+    finish: list[structlog.typing.Processor] = [exceptions] if style == "json" else []
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
@@ -55,6 +56,26 @@ def configure_logs(service: str, *, level: str, style: Literal["json", "console"
         logging.getLogger(noisy).setLevel(logging.WARNING)
     for loud in ("aio_pika.robust_connection", "aiormq.connection"):
         logging.getLogger(loud).setLevel(logging.ERROR)
+
+
+def _print_frames(out: TextIO, exc_info: ExcInfo) -> None:
+    out.write("\n" + _frames(exc_info))
+
+
+def _frames(exc_info: ExcInfo) -> str:
+    """Where it broke, innermost last, down the chain of causes.
+
+    No local variables, and no message of an exception that is not ours: pydantic, for one, quotes what it read, and that
+    may be a prompt.
+    """
+    parts: list[str] = []
+    error: BaseException | None = exc_info[1]
+    while error is not None:
+        parts.extend(traceback.format_tb(error.__traceback__))
+        message = f": {error}" if isinstance(error, ChassisError | OSError) else ""
+        parts.append(f"{type(error).__module__}.{type(error).__qualname__}{message}\n")
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "".join(parts).rstrip()
 
 
 def _with_service(service: str) -> structlog.typing.Processor:

@@ -13,6 +13,7 @@ from imagetron_chassis import semconv
 from imagetron_chassis.clock import Clock
 from imagetron_chassis.errors import ChassisError
 from imagetron_chassis.logs import log
+from imagetron_chassis.periodic import for_each
 from imagetron_chassis.publishing import Outgoing, Publisher
 
 
@@ -86,8 +87,7 @@ class Relay:
     async def sweep(self) -> int:
         """Send what was left behind; say how many documents that were."""
         left_behind = await self._store.pending_since(self._clock.now() - LEFT_BEHIND_AFTER, _SWEEP_LIMIT)
-        for document_id in left_behind:
-            await self.relay(document_id)
+        await for_each(left_behind, self.relay)
         self._swept.add(len(left_behind))
         return len(left_behind)
 

@@ -16,7 +16,7 @@ from imagetron_chassis.documents.sqlite import SqliteDocuments
 from imagetron_chassis.health import Health, HttpServer
 from imagetron_chassis.lifecycle import Part, Service
 from imagetron_chassis.outbox import SWEEP_EVERY, Relay
-from imagetron_chassis.periodic import Periodic
+from imagetron_chassis.periodic import Periodic, for_each
 from imagetron_chassis.principals import LOCAL, Principal
 from imagetron_chassis.stores import public_store, work_store
 from imagetron_contracts.ids import new_job_id
@@ -102,9 +102,12 @@ def build(settings: Settings) -> Service:
 def _admission(settings: Settings, jobs: Jobs, specs: Specs, clock: Clock, outbox: Outbox) -> Periodic:
     windows = {Lane.INTERACTIVE: settings.admission_interactive, Lane.BATCH: settings.admission_batch}
 
+    async def fill(lane: str) -> None:
+        window = windows[Lane(lane)]
+        await admit_waiting(Lane(lane), window, jobs=jobs, specs=specs, clock=clock, outbox=outbox)
+
     async def fill_windows() -> None:
-        for lane, window in windows.items():
-            await admit_waiting(lane, window, jobs=jobs, specs=specs, clock=clock, outbox=outbox)
+        await for_each(windows, fill)
 
     return Periodic("admission", _ADMISSION_EVERY_SECONDS, fill_windows)
 

@@ -3,12 +3,15 @@
 Every change goes through `_commit`: the saga decides, one replace-if-version stores state and outbox together.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from imagetron_chassis.clock import Clock, NewId
-from imagetron_chassis.errors import Transient
+from imagetron_chassis.errors import Retryable, Transient
+from imagetron_chassis.logs import log
+from imagetron_chassis.periodic import for_each
 from imagetron_chassis.principals import Principal, system
 from imagetron_chassis.telemetry import traceparent
 from imagetron_contracts.envelope import Envelope
@@ -106,7 +109,10 @@ async def take_in(
 
 
 async def admit_waiting(lane: Lane, window: int, *, jobs: Jobs, specs: Specs, clock: Clock, outbox: Outbox) -> int:
-    """Fill the lane's window with waiting families; say how many were admitted."""
+    """Fill the lane's window with waiting families; say how many were admitted.
+
+    A job that cannot be admitted keeps no other one waiting; the first such error is raised at the end.
+    """
     waiting = await jobs.waiting(lane, SAGA, limit=_ADMISSION_LOOKAHEAD)
     if not waiting:
         return 0
@@ -118,23 +124,41 @@ async def admit_waiting(lane: Lane, window: int, *, jobs: Jobs, specs: Specs, cl
         for family in job.families.values()
         if family.status is FamilyStatus.WAITING
     ]
-    chosen = choose(candidates, window=window, in_flight=in_flight)
-    by_job: dict[str, list[str]] = {}
-    for candidate in chosen:
-        by_job.setdefault(candidate.job_id, []).append(candidate.family)
-    for job_id, families in by_job.items():
+
+    async def admit(job: Job, families: list[str]) -> None:
         # The spec must be there before any worker hears of the job.
-        job = by_id[job_id]
         await specs.write(job)
-        await _commit(job_id, SAGA, _admit_all(families, job.revision), jobs=jobs, clock=clock, outbox=outbox)
-    return len(chosen)
+        await _commit(job.id, SAGA, _admit_all(families, job.revision), jobs=jobs, clock=clock, outbox=outbox)
+
+    admitted, errors = 0, dict[str, BaseException]()
+    while chosen := choose(candidates, window=window, in_flight=in_flight):
+        by_job: dict[str, list[str]] = {}
+        for candidate in chosen:
+            by_job.setdefault(candidate.job_id, []).append(candidate.family)
+        for job_id, families in by_job.items():
+            [error] = await asyncio.gather(admit(by_id[job_id], families), return_exceptions=True)
+            if error is not None:
+                log().warning("job_not_admitted", job_id=job_id, reason=type(error).__name__)
+                errors[job_id] = error
+            else:
+                admitted += len(families)
+            # A store that is away is away for all. What only this job cannot do leaves its room to the others.
+            if error is None or isinstance(error, Retryable):
+                in_flight += len(families)
+        candidates = [each for each in candidates if each not in chosen and each.job_id not in errors]
+    if errors:
+        raise next(iter(errors.values()))
+    return admitted
 
 
 async def check_due(*, jobs: Jobs, clock: Clock, outbox: Outbox, url_of: UrlOf) -> int:
     """Ask again for work that should have answered by now; say how many jobs were due."""
     due = await jobs.due(clock.now(), SAGA, limit=_SWEEP_LIMIT)
-    for job in due:
-        await _commit(job.id, SAGA, lambda job, now: saga.tick(job, now, url_of), jobs=jobs, clock=clock, outbox=outbox)
+
+    async def check(job_id: str) -> None:
+        await _commit(job_id, SAGA, lambda job, now: saga.tick(job, now, url_of), jobs=jobs, clock=clock, outbox=outbox)
+
+    await for_each([job.id for job in due], check)
     return len(due)
 
 

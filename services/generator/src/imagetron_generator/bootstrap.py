@@ -24,6 +24,7 @@ from imagetron_generator.ports import ImageModel
 from imagetron_generator.settings import Settings
 from imagetron_generator.usecases.calls import ModelCalls
 from imagetron_generator.usecases.model_health import report_model_health
+from imagetron_generator.usecases.pulse import Pulse
 from imagetron_generator.usecases.slots import Slots
 
 PROBES_PORT: Final = 8017
@@ -33,7 +34,7 @@ RETRY_HEALTH_SECONDS: Final = 2.0
 def build(settings: Settings, *, model: ImageModel | None = None, work: Blobs | None = None) -> Service:
     """The service on Triton and the configured store, or on those that are given."""
     clock = SystemClock()
-    model = model or TritonImageModel(settings.triton_url)
+    model = pulse = Pulse(model or TritonImageModel(settings.triton_url), time.monotonic)
     work = work or work_store(settings)
     broker = Broker(settings.amqp_url.get_secret_value(), "generator")
     facts = Facts(broker.publisher, source="imagetron/generator", clock=clock)
@@ -49,7 +50,8 @@ def build(settings: Settings, *, model: ImageModel | None = None, work: Blobs | 
         if not await report_model_health(
             settings.health_models,
             reporter=reporter,
-            model=model,
+            model=pulse,
+            stepped_at=pulse.stepped_at,
             announce=facts.publish,
             clock=clock,
             timer=time.monotonic,

@@ -1,16 +1,18 @@
 """Inbound: requested families of both lanes, and cancellations."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
+from typing import Final, cast
 
 from imagetron_chassis.blobs import Blobs
 from imagetron_chassis.clock import Clock
 from imagetron_chassis.delivery import Facts, GivenUp, Subscription
+from imagetron_chassis.errors import RateLimited
 from imagetron_chassis.logs import log
 from imagetron_contracts.envelope import Envelope
-from imagetron_contracts.failures import Stage
+from imagetron_contracts.failures import FailureCode, Stage
 from imagetron_contracts.message import Message
 from imagetron_contracts.stages import FamilyRequested, JobCancelled, StageFailed
 from imagetron_contracts.topology import GENERATOR_BATCH, GENERATOR_INTERACTIVE
@@ -18,6 +20,15 @@ from imagetron_generator.ports import ImageModel, Timer
 from imagetron_generator.usecases.calls import ModelCalls
 from imagetron_generator.usecases.render_family import render_family
 from imagetron_generator.usecases.slots import Slots
+
+# A copy costs nothing while it waits in the broker, and finds the renders once they are made.
+COPIES_COME_BACK_SECONDS: Final = 5.0
+
+
+class WorkInHand(RateLimited):
+    """Another delivery of the same request is in hand in this process; it answers for both."""
+
+    failure_code = FailureCode.MODEL_UNAVAILABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +46,40 @@ class Dependencies:
 
 def subscriptions(deps: Dependencies, *, concurrency: int) -> list[Subscription]:
     """Each lane may fill all slots; more in hand would keep families from another process that is free."""
+    in_hand: set[str] = set()
+
+    @contextmanager
+    def alone(request: FamilyRequested) -> Iterator[None]:
+        """A copy (asked for again, or redelivered after an outage) would take a second slot to make the same images."""
+        work = request.message_id()
+        if work in in_hand:
+            raise WorkInHand(
+                f"family {request.family} of job {request.job_id} is being rendered already",
+                retry_after_seconds=COPIES_COME_BACK_SECONDS,
+            )
+        in_hand.add(work)
+        try:
+            yield
+        finally:
+            in_hand.discard(work)
 
     async def on_family_requested(envelope: Envelope) -> Sequence[Message]:
         request = cast("FamilyRequested", envelope.data)  # the consumer reads no other type from these queues
-        async with deps.slots.taken(request.lane):
-            return await render_family(
-                request,
-                tries=envelope.try_count,
-                work=deps.work,
-                model=deps.model,
-                announce=partial(deps.facts.publish, cause=envelope),
-                calls=deps.calls,
-                clock=deps.clock,
-                timer=deps.timer,
-            )
+        with alone(request):
+            async with deps.slots.taken(request.lane):
+                return await render(request, envelope)
+
+    async def render(request: FamilyRequested, envelope: Envelope) -> Sequence[Message]:
+        return await render_family(
+            request,
+            tries=envelope.try_count,
+            work=deps.work,
+            model=deps.model,
+            announce=partial(deps.facts.publish, cause=envelope),
+            calls=deps.calls,
+            clock=deps.clock,
+            timer=deps.timer,
+        )
 
     return [
         Subscription(queue, on_family_requested, failure=family_failed, concurrency=concurrency)

@@ -4,10 +4,12 @@ import base64
 import binascii
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Final
+
+from pydantic import ValidationError
 
 from imagetron_chassis.documents import (
     Collection,
@@ -20,7 +22,8 @@ from imagetron_chassis.documents import (
     Sort,
     UniqueKey,
 )
-from imagetron_chassis.errors import Transient
+from imagetron_chassis.errors import Permanent, Transient
+from imagetron_chassis.logs import log
 from imagetron_chassis.outbox import Pending
 from imagetron_chassis.principals import Principal
 from imagetron_chassis.publishing import Outgoing
@@ -35,6 +38,10 @@ JOBS: Final = Collection(
 )
 _MARK_TRIES: Final = 20
 _FOREIGN_CURSOR: Final = "the cursor was not made by this API; start again without one"
+
+
+class JobUnreadable(Permanent):
+    """A document is no job, or one of a version that this gateway does not know."""
 
 
 class DocumentJobs:
@@ -67,8 +74,9 @@ class DocumentJobs:
         found = await self._documents.find(
             JOBS, *_owned_by(principal), sort=newest_first, after=_opened(after), limit=limit + 1
         )
-        jobs = [_job(document) for document in found[:limit]]
-        return Page(jobs, _encoded(jobs[-1].created_at, jobs[-1].id) if len(found) > limit else None)
+        shown = found[:limit]
+        following = _encoded(shown[-1]["createdAt"], shown[-1]["_id"]) if len(found) > limit else None
+        return Page(_readable(shown), following)
 
     async def replace(self, job: Job, principal: Principal, *, if_version: int) -> bool:
         if not principal.sees_all_owners and job.owner != principal.owner:
@@ -78,7 +86,7 @@ class DocumentJobs:
     async def waiting(self, lane: Lane, principal: Principal, *, limit: int) -> Sequence[Job]:
         filters = (Equals("lane", lane.value), Range("waitingSince", at_least=_EPOCH), *_owned_by(principal))
         found = await self._documents.find(JOBS, *filters, sort=Sort("waitingSince"), limit=limit)
-        return [_job(document) for document in found]
+        return _readable(found)
 
     async def in_flight(self, principal: Principal) -> dict[str, int]:
         filters = (Range("inFlightFamilies", at_least=1), *_owned_by(principal))
@@ -90,7 +98,7 @@ class DocumentJobs:
         just_after = now + timedelta(milliseconds=1)
         filters = (Range("nextCheckAt", at_least=_EPOCH, below=just_after), *_owned_by(principal))
         found = await self._documents.find(JOBS, *filters, sort=Sort("nextCheckAt"), limit=limit)
-        return [_job(document) for document in found]
+        return _readable(found)
 
     async def pending(self, document_id: str) -> Pending | None:
         document = await self._documents.get(JOBS, document_id)
@@ -137,7 +145,23 @@ def _document(job: Job) -> Document:
 
 
 def _job(document: Mapping[str, Any]) -> Job:
-    return Job.model_validate({**document, "id": document["_id"]})
+    try:
+        return Job.model_validate({**document, "id": document["_id"]})
+    except ValidationError as error:
+        # Neither the error nor its cause may go on: pydantic quotes what it read, and that is the prompt.
+        fields = sorted({".".join(map(str, problem["loc"])) for problem in error.errors(include_input=False)})
+        raise JobUnreadable(f"job {document['_id']} cannot be read: {', '.join(fields)}") from None
+
+
+def _readable(documents: Iterable[Document]) -> list[Job]:
+    """Without those that cannot be read: one broken document must not hide all others from lists and sweeps."""
+    jobs = []
+    for document in documents:
+        try:
+            jobs.append(_job(document))
+        except JobUnreadable as error:
+            log().error("job_unreadable", job_id=document["_id"], reason=str(error))
+    return jobs
 
 
 def _plain(value: object) -> object:

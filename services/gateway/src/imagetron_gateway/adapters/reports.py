@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from imagetron_chassis.clock import Clock
@@ -18,14 +18,15 @@ class RecentReports:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._models: dict[str, dict[str, ModelHealth]] = {}
+        # With the time at which each was heard: a generator's own clock may be minutes off.
+        self._models: dict[str, dict[str, tuple[datetime, ModelHealth]]] = {}
         self._progress: OrderedDict[tuple[str, int, str], dict[int, Progress]] = OrderedDict()
 
     async def on_model_health(self, report: ModelHealth) -> None:
-        reports = {known.reporter: known for known in self._fresh(report.model)}
+        reports = self._fresh(report.model)
         overtaken = reports.get(report.reporter)
-        if overtaken is None or report.checked_at >= overtaken.checked_at:
-            reports[report.reporter] = report
+        if overtaken is None or report.checked_at >= overtaken[1].checked_at:
+            reports[report.reporter] = (self._clock.now(), report)
         self._models[report.model] = reports
 
     async def on_progress(self, progress: Progress) -> None:
@@ -41,13 +42,12 @@ class RecentReports:
 
     def model(self, provider_model: str) -> ModelHealth | None:
         """One generator that vouches for the model outweighs others that cannot run it."""
-        return max(
-            self._fresh(provider_model), key=lambda report: (report.is_available, report.checked_at), default=None
-        )
+        reports = [report for _, report in self._fresh(provider_model).values()]
+        return max(reports, key=lambda report: (report.is_available, report.checked_at), default=None)
 
-    def _fresh(self, provider_model: str) -> list[ModelHealth]:
-        now = self._clock.now()
-        return [report for report in self._models.get(provider_model, {}).values() if now - report.checked_at < FRESH]
+    def _fresh(self, provider_model: str) -> dict[str, tuple[datetime, ModelHealth]]:
+        now, heard = self._clock.now(), self._models.get(provider_model, {})
+        return {reporter: (at, report) for reporter, (at, report) in heard.items() if now - at < FRESH}
 
     def progress(self, job_id: str, revision: int, family: str) -> Sequence[Progress]:
         return list(self._progress.get((job_id, revision, family), {}).values())

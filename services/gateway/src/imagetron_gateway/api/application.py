@@ -12,6 +12,7 @@ from imagetron_gateway.api.middleware import LimitedBody, Observed
 from imagetron_gateway.api.models import models_router
 from imagetron_gateway.api.pictures import PicturesDesk, pictures_router
 from imagetron_gateway.api.problems import Problem, answer_bug, answer_with_problems, openapi_with_problems
+from imagetron_gateway.api.reference import reference_route
 from imagetron_gateway.api.variations import VariationsDesk, variations_router
 
 _DESCRIPTION = """
@@ -34,16 +35,21 @@ def create_application(
             Middleware(ServerErrorMiddleware, handler=answer_bug),
             Middleware(LimitedBody),
         ],
+        # The pages of the framework load their scripts from elsewhere; reference.py needs nothing but this process.
+        docs_url=None,
         redoc_url=None,
         responses={"default": {"model": Problem, "description": "Any other problem."}},
-        # One body is one JSON document, strictly: no form and no query smuggled into it.
+        # A path is exactly what is written here: no redirect turns a POST into a GET.
         redirect_slashes=False,
+        # Observed measures every request once; the framework's own spans and metrics would be a second, louder set.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.authenticate = authenticate
     answer_with_problems(app)
     described = app.openapi
     app.openapi = lambda: openapi_with_problems(described())  # type: ignore[method-assign]
     app.routes.extend(health_routes(health))
+    app.routes.append(reference_route(app.openapi))
     app.include_router(variations_router(variations))
     app.include_router(models_router(variations.models))
     # Last: its two-segment names would catch the paths above.

@@ -1,5 +1,6 @@
-"""What wraps every request: one span, one log line, one measurement, safe headers, and a limit on the body."""
+"""What wraps every request: one span, one log line, one measurement, safe headers, and limits on the body."""
 
+import asyncio
 import re
 import time
 import uuid
@@ -16,9 +17,18 @@ from imagetron_chassis.telemetry import context_of, traceparent
 from imagetron_gateway.api.problems import problem
 
 MAX_BODY_BYTES: Final = 64 * 1024
+BODY_SECONDS: Final = 15.0
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
-_SECURITY_HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+# What nginx and others log for a caller who left before the answer: no fault of ours, so no 500.
+_CALLER_LEFT: Final = 499
+_DEFAULT_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    # A cache that keeps "not published (yet)" hides the picture; answers that may be kept say so themselves.
+    "Cache-Control": "no-store",
+}
 
 
 class Observed:
@@ -36,13 +46,13 @@ class Observed:
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+        # Callers choose the word; names of spans must stay few.
+        method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
         started = time.monotonic()
-        status = HTTPStatus.INTERNAL_SERVER_ERROR.value
+        status: int | None = None
         tracer = trace.get_tracer(__name__)
         parent = context_of(headers.get("traceparent"))
-        with tracer.start_as_current_span(
-            f"{scope['method']} request", context=parent, kind=trace.SpanKind.SERVER
-        ) as span:
+        with tracer.start_as_current_span(f"{method} request", context=parent, kind=trace.SpanKind.SERVER) as span:
 
             async def send_with_headers(message: Message) -> None:
                 nonlocal status
@@ -52,23 +62,25 @@ class Observed:
                     answer["X-Request-ID"] = request_id
                     if own := traceparent():
                         answer["traceparent"] = own
-                    for name, value in _SECURITY_HEADERS.items():
+                    for name, value in _DEFAULT_HEADERS.items():
                         answer.setdefault(name, value)
                 await send(message)
 
             try:
                 await self._app(scope, receive, send_with_headers)
+                status = status or _CALLER_LEFT
             finally:
+                status = status or HTTPStatus.INTERNAL_SERVER_ERROR.value
                 route = getattr(scope.get("route"), "path", "unmatched")
                 seconds = time.monotonic() - started
-                span.update_name(f"{scope['method']} {route}")
+                span.update_name(f"{method} {route}")
                 span.set_attributes(
-                    {semconv.HTTP_METHOD: scope["method"], semconv.HTTP_ROUTE: route, semconv.HTTP_STATUS: status}
+                    {semconv.HTTP_METHOD: method, semconv.HTTP_ROUTE: route, semconv.HTTP_STATUS: status}
                 )
                 self._seconds.record(seconds, {semconv.HTTP_ROUTE: route, semconv.HTTP_STATUS: status})
                 log().info(
                     "request_handled",
-                    method=scope["method"],
+                    method=method,
                     route=route,
                     status=status,
                     milliseconds=round(seconds * 1000, 1),
@@ -77,33 +89,32 @@ class Observed:
 
 
 class LimitedBody:
-    """Reads the body before anybody parses it, and refuses what is longer than the limit, whatever Content-Length says."""
+    """Reads the body before anybody parses it; refuses what is too long, whatever Content-Length says, or takes too long."""
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int = MAX_BODY_BYTES) -> None:
+    def __init__(self, app: ASGIApp, *, max_bytes: int = MAX_BODY_BYTES, seconds: float = BODY_SECONDS) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
             await self._app(scope, receive, send)
             return
-        chunks: list[bytes] = []
-        size = 0
-        more = True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            chunk = message.get("body", b"")
-            size += len(chunk)
-            if size > self._max_bytes:
-                limit = f"the body is longer than {self._max_bytes} bytes; nothing was stored"
-                answer = problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", limit)
-                await answer(scope, receive, send)
-                return
-            chunks.append(chunk)
-            more = message.get("more_body", False)
-        body = b"".join(chunks)
+        try:
+            async with asyncio.timeout(self._seconds):
+                body = await self._whole_body(receive)
+        except TimeoutError:
+            late = f"the body did not arrive within {self._seconds:g} s; nothing was stored"
+            answer = problem(HTTPStatus.REQUEST_TIMEOUT, "body-too-slow", late, headers={"Connection": "close"})
+            await answer(scope, receive, send)
+            return
+        except _TooLong:
+            limit = f"the body is longer than {self._max_bytes} bytes; nothing was stored"
+            answer = problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", limit)
+            await answer(scope, receive, send)
+            return
+        if body is None:
+            return
         replayed = False
 
         async def replay() -> Message:
@@ -114,3 +125,24 @@ class LimitedBody:
             return {"type": "http.request", "body": body, "more_body": False}
 
         await self._app(scope, replay, send)
+
+    async def _whole_body(self, receive: Receive) -> bytes | None:
+        """None if the caller left. Raises _TooLong as soon as that is certain."""
+        chunks: list[bytes] = []
+        size = 0
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > self._max_bytes:
+                raise _TooLong
+            chunks.append(chunk)
+            more = message.get("more_body", False)
+        return b"".join(chunks)
+
+
+class _TooLong(Exception):
+    """The body has more bytes than the limit."""

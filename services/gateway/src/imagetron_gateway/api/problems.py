@@ -1,5 +1,6 @@
 """RFC 9457 problems: the one table from error to answer. HTTP status codes live in this package and nowhere else."""
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -20,6 +21,8 @@ from imagetron_gateway.usecases import JobMissing
 
 MEDIA_TYPE: Final = "application/problem+json"
 _RETRY_AFTER_SECONDS: Final = 2
+# "Input should be at most 3" speaks of a place that the pointer names already.
+_PYDANTICS_SUBJECT: Final = re.compile(r"^(Input|String|List|Value) should ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,8 @@ def _said(item: Any) -> str:  # noqa: ANN401 - pydantic's error details
         case "model_attributes_type" | "model_type" | "dict_type":
             return "must be a JSON object"
         case _:
-            return str(item["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+            said = str(item["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+            return _PYDANTICS_SUBJECT.sub("must ", said)
 
 
 def _http(error: HTTPException) -> JSONResponse:

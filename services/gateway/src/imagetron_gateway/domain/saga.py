@@ -39,6 +39,8 @@ from imagetron_gateway.domain.telling import family_completed, family_failed, va
 AFTER_MODEL: Final = timedelta(seconds=180)
 # With the check doubling each time this bridges about an hour of outage before the family fails.
 MAX_REQUESTS: Final = 6
+# Work that begins again and again for longer than this (a model that is always busy) must not put off its end for ever.
+STARTS_COUNT_FOR: Final = timedelta(hours=1)
 
 
 class NotAllowed(Exception):
@@ -155,7 +157,8 @@ def regenerate(job: Job, now: datetime) -> Decision:
 def _started(draft: Draft, family: Family, message: FamilyStarted) -> None:
     """A start that was heard of gives no new time; work that began anew (its worker died) does."""
     is_known = family.started_at is not None and message.started_at <= family.started_at
-    if is_known or family.status.is_terminal:
+    is_endless = family.started_at is not None and draft.now - (family.admitted_at or draft.now) > STARTS_COUNT_FOR
+    if is_known or is_endless or family.status.is_terminal:
         return
     status = FamilyStatus.GENERATING if family.status is FamilyStatus.ADMITTED else family.status
     check_at = draft.now + timedelta(seconds=family.budget_seconds) + AFTER_MODEL

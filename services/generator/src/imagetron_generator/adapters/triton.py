@@ -52,7 +52,7 @@ class TritonImageModel:
 
     async def render(self, request: RenderRequest, on_step: OnStep, *, deadline_seconds: float) -> Rendered:
         # Never with the header `triton_grpc_error`: server 2.51 crashes after a few errors (deploy/triton/README.md).
-        responses = self._opened().stream_infer(_one(request), stream_timeout=deadline_seconds)
+        responses = self._opened().stream_infer(_one(_asked(request)), stream_timeout=deadline_seconds)
         rendered = None
         try:
             # To the very end: leaving a stream that is about to end can keep Triton from stopping cleanly.
@@ -80,9 +80,14 @@ class TritonImageModel:
         return self._client
 
 
-async def _one(request: RenderRequest) -> AsyncIterator[dict[str, Any]]:
-    """The only request of a stream. All inputs are always sent: Triton does not batch requests that differ in them."""
-    yield {
+async def _one(asked: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    """The only request of a stream, made before it: gRPC turns an error in here into a cancellation that nobody asked for."""
+    yield asked
+
+
+def _asked(request: RenderRequest) -> dict[str, Any]:
+    """All inputs are always sent: Triton does not batch requests that differ in them."""
+    return {
         "model_name": request.model,
         "inputs": [
             _text("PROMPT", request.prompt),

@@ -5,6 +5,8 @@ from collections import defaultdict
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from imagetron_generator.ports import ModelUnavailable
+
 T = TypeVar("T")
 
 
@@ -17,6 +19,7 @@ class ModelCalls:
 
     def __init__(self) -> None:
         self._running: defaultdict[tuple[str, int], set[asyncio.Task[Any]]] = defaultdict(set)
+        self._ended: set[asyncio.Task[Any]] = set()
 
     async def run(self, job_id: str, revision: int, call: Coroutine[Any, Any, T]) -> T:
         """The call's result. Raises CallEnded if `end` was called; cancelling the caller cancels the call as well."""
@@ -31,13 +34,19 @@ class ModelCalls:
             running.discard(task)
             if not running:
                 self._running.pop((job_id, revision), None)
-        if task.cancelled():
+            was_ended = task in self._ended
+            self._ended.discard(task)
+        if was_ended and task.cancelled():
             raise CallEnded
+        if task.cancelled():
+            # Taken for an ending, it would drop the family without a word to anybody.
+            raise ModelUnavailable("the model's client broke off the call by itself")
         return task.result()
 
     def end(self, job_id: str, revision: int) -> int:
         """Cancel all calls of a job's revision; say how many there were."""
         tasks = self._running.get((job_id, revision), set())
+        self._ended |= tasks
         for task in tasks:
             task.cancel()
         return len(tasks)

@@ -1,7 +1,7 @@
 """Whether a model really answers: a small synthetic inference. A server's own readiness stays true when its model hangs."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from opentelemetry import metrics
@@ -13,7 +13,7 @@ from imagetron_chassis.logs import log
 from imagetron_contracts.media import Dimensions
 from imagetron_contracts.stages import ModelHealth
 from imagetron_generator.domain.renders import RenderRequest
-from imagetron_generator.ports import Announce, ImageModel, Timer
+from imagetron_generator.ports import Announce, ImageModel, ModelTimedOut, QueueFull, Timer
 
 # The probe queues behind real work, and a busy model is not a dead one.
 DEADLINE_SECONDS: Final = 30.0
@@ -23,38 +23,51 @@ _available = metrics.get_meter(__name__).create_gauge(*semconv.MODEL_AVAILABLE)
 
 
 async def report_model_health(
-    models: Sequence[str], *, reporter: str, model: ImageModel, announce: Announce, clock: Clock, timer: Timer
+    models: Sequence[str],
+    *,
+    reporter: str,
+    model: ImageModel,
+    stepped_at: Callable[[str], float],
+    announce: Announce,
+    clock: Clock,
+    timer: Timer,
 ) -> bool:
     """Try each model once, all at the same time, and tell how each did; say whether all of them answered."""
-    reports = await asyncio.gather(
-        *(_tried(name, reporter=reporter, model=model, clock=clock, timer=timer) for name in models)
-    )
-    for report in reports:
-        _available.set(int(report.is_available), {semconv.MODEL: report.model})
-        if not report.is_available:
-            log().warning("model_not_available", model=report.model, reason=report.error)
-        await announce(report)
-    return all(report.is_available for report in reports)
+
+    async def report_on(name: str) -> bool:
+        began_at = timer()
+        error = await _tried(name, model)
+        # The probe had to wait for work that goes on: turning callers away would punish the model for being busy.
+        is_busy = isinstance(error, ModelTimedOut | QueueFull) and timer() - stepped_at(name) < DEADLINE_SECONDS
+        is_available = error is None or is_busy
+        _available.set(int(is_available), {semconv.MODEL: name})
+        if error is not None:
+            log().warning("model_not_tried" if is_busy else "model_not_available", model=name, reason=str(error))
+        # Each at once: one that hangs must not make the others' reports late.
+        await announce(
+            ModelHealth(
+                reporter=reporter,
+                model=name,
+                is_available=is_available,
+                response_seconds=timer() - began_at,
+                error=None if is_available else str(error),
+                checked_at=clock.now(),
+            )
+        )
+        return is_available
+
+    return all(await asyncio.gather(*(report_on(name) for name in models)))
 
 
-async def _tried(name: str, *, reporter: str, model: ImageModel, clock: Clock, timer: Timer) -> ModelHealth:
+async def _tried(name: str, model: ImageModel) -> ChassisError | None:
     request = RenderRequest(
         model=name, prompt="a grey square", negative_prompt="", seed=0, size=_SIZE, steps=_STEPS, guidance_scale=0
     )
-    began_at = timer()
-    error = None
     try:
         await model.render(request, _ignore_step, deadline_seconds=DEADLINE_SECONDS)
-    except ChassisError as failure:
-        error = str(failure)
-    return ModelHealth(
-        reporter=reporter,
-        model=name,
-        is_available=error is None,
-        response_seconds=timer() - began_at,
-        error=error,
-        checked_at=clock.now(),
-    )
+    except ChassisError as error:
+        return error
+    return None
 
 
 def _ignore_step(_step: int, _steps: int) -> None:

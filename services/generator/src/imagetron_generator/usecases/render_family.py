@@ -7,12 +7,13 @@ from opentelemetry import metrics, trace
 from pydantic import ValidationError
 
 from imagetron_chassis import semconv
-from imagetron_chassis.blobs import Blobs
+from imagetron_chassis.blobs import BlobMissing, Blobs
 from imagetron_chassis.cancelling import is_cancelled
 from imagetron_chassis.clock import Clock
 from imagetron_chassis.errors import ChassisError, Permanent, RateLimited, Retryable, Transient
 from imagetron_chassis.logs import log
 from imagetron_chassis.verdicts import failure_code
+from imagetron_contracts.failures import FailureCode
 from imagetron_contracts.message import Message
 from imagetron_contracts.spec import RenderSpec
 from imagetron_contracts.stages import FamilyRequested, FamilyStarted, ImageError, RendersGenerated
@@ -28,6 +29,12 @@ _model_seconds = metrics.get_meter(__name__).create_histogram(*semconv.MODEL_SEC
 
 class SpecUnusable(Permanent):
     """The spec object does not hold what the message asks for."""
+
+
+class SpecLost(Permanent):
+    """The work store let the spec expire; only a new revision writes one."""
+
+    failure_code = FailureCode.WORK_LOST
 
 
 async def render_family(
@@ -85,6 +92,8 @@ async def render_family(
 async def _spec_of(request: FamilyRequested, work: Blobs) -> RenderSpec:
     try:
         spec = RenderSpec.model_validate_json(await work.get(request.spec_key))
+    except BlobMissing as error:
+        raise SpecLost(f"the spec of revision {request.revision} is no longer in the work store") from error
     except ValidationError as error:
         # Neither the error nor its cause may go on: pydantic quotes what it read, and that is the prompt.
         fields = sorted({".".join(map(str, problem["loc"])) for problem in error.errors(include_input=False)})
