@@ -42,7 +42,8 @@ if [ -n "$missing" ]; then
     as_root env RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $missing >/dev/null
 fi
 
-stamp=.venv/.setup-stamp
+# In the last environment that is made: removing either one makes setup mend it.
+stamp=.venv/triton/.setup-stamp
 inputs=$(cat requirements/*.txt libs/*/pyproject.toml services/*/pyproject.toml cli/pyproject.toml scripts/setup.sh | cksum)
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$inputs" ]; then exit 0; fi
 

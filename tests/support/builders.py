@@ -138,13 +138,14 @@ def derivatives_rendered(
     *args: Any, indexes: Iterable[int] = (0,), bad: Mapping[int, FailureCode] | None = None, **work: Any
 ) -> DerivativesRendered:
     ids = about(*args, **work)
+    folder = (ids["job_id"], ids["revision"], ids["family"], ids["attempt"])
     return DerivativesRendered(
         **ids,
         images=tuple(
             DerivedImage(
                 index=index,
                 files=tuple(
-                    DerivedFile(**_file(ids, name, index), key=f"jobs/{ids['job_id']}/{name}/{index}")
+                    DerivedFile(**_file(ids, name, index), key=f"{image_prefix(*folder, index)}/files/{name}.webp")
                     for name in picture_names(ids["family"])
                 ),
             )

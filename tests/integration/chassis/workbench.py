@@ -21,6 +21,7 @@ from imagetron_contracts import topology
 from imagetron_contracts.envelope import Envelope, decode
 from imagetron_contracts.failures import Stage
 from imagetron_contracts.message import Message
+from imagetron_contracts.spec import spec_key
 from imagetron_contracts.stages import FamilyMessage, FamilyPublished, RendersGenerated, StageFailed
 from support.eventually import eventually
 from support.rabbitmq import FreshBroker, RunningRabbit
@@ -35,7 +36,7 @@ def renders(number: int = 1) -> RendersGenerated:
         revision=1,
         family="square",
         attempt=number,
-        spec_key="jobs/1/spec.json",
+        spec_key=spec_key(JOB_ID, 1),
         images=(),
         model="photorealistic",
         served_by="preview",

@@ -9,6 +9,7 @@ from imagetron_chassis.publishing import BrokerUnavailable, Outgoing, PublishUnc
 from imagetron_contracts.envelope import Envelope, decode
 from imagetron_contracts.events import VariationStarted
 from imagetron_contracts.message import Message
+from imagetron_contracts.spec import spec_key
 from imagetron_contracts.stages import FamilyRequested, JobChanged, Lane
 from imagetron_contracts.topology import Exchange, delay_queue
 
@@ -27,7 +28,7 @@ def a_request(lane: Lane) -> FamilyRequested:
         family="square",
         attempt=1,
         lane=lane,
-        spec_key="jobs/1/spec.json",
+        spec_key=spec_key(JOB_ID, 1),
         image_indexes=(0,),
         budget_seconds=60,
     )

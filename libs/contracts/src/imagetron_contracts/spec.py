@@ -52,3 +52,8 @@ def cancelled_key(job_id: str, revision: int) -> str:
 def image_prefix(job_id: str, revision: int, family: str, attempt: int, index: int) -> str:
     """The folder of one image in the work store; stages write under it, under names that depend on the work alone."""
     return f"jobs/{job_id}/{revision}/{family}/{attempt}/{index}"
+
+
+def public_key(job_id: str, digest: str, extension: str) -> str:
+    """The immutable key in the public store: of one job, and of these pixels made this way."""
+    return f"{job_id}/{digest}.{extension}"

@@ -4,14 +4,18 @@ No pixels and no prompt text: pictures and the spec travel as object keys.
 """
 
 from enum import StrEnum
-from typing import ClassVar, Final, Self
+from typing import Annotated, ClassVar, Final, Self
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
 from imagetron_contracts.failures import FailureCode, Stage
 from imagetron_contracts.ids import JobId, stage_message_id
 from imagetron_contracts.media import Dimensions, ImageFormat
 from imagetron_contracts.message import Message, Value
+from imagetron_contracts.spec import image_prefix, public_key, spec_key
+
+Digest = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
+"""Names pixels; part of keys, URLs and ETags, hence nothing but letters, digits, `-` and `_`."""
 
 
 class Lane(StrEnum):
@@ -32,6 +36,12 @@ class FamilyMessage(Message):
     def indexes(self) -> tuple[int, ...]:
         """The images that this message speaks of."""
         return ()
+
+    def _owns(self, index: int, *keys: str) -> None:
+        """Refuse work objects of another job, family or attempt: a message must not bring somebody else's pictures."""
+        folder = image_prefix(self.job_id, self.revision, self.family, self.attempt, index) + "/"
+        if not all(key.startswith(folder) and ".." not in key for key in keys):
+            raise ValueError(f"a key of image {index} does not lie under its own folder")
 
     def message_id(self) -> str:
         """The same work gives the same id, however often it is done."""
@@ -57,6 +67,12 @@ class FamilyRequested(FamilyMessage):
     image_indexes: tuple[int, ...] = Field(min_length=1)
     budget_seconds: float = Field(gt=0)
     """How long the images of this message may take, counted from FAMILY_STARTED."""
+
+    @model_validator(mode="after")
+    def _names_its_own_spec(self) -> Self:
+        if self.spec_key != spec_key(self.job_id, self.revision):
+            raise ValueError("specKey is not the key of this job and revision")
+        return self
 
     def routing_key(self) -> str:
         return f"{self.ROUTING_KEY}.{self.lane.value}"
@@ -96,7 +112,7 @@ class RenderedImage(Value):
     key: str
     size: Dimensions
     seed: int
-    digest: str
+    digest: Digest
     """sha256 of the pixels in hex: two renders with one digest are one picture."""
 
 
@@ -113,6 +129,14 @@ class RendersGenerated(FamilyResult):
     """The environment that made the pixels: model version, libraries, device."""
     model_seconds: float = Field(ge=0)
 
+    @model_validator(mode="after")
+    def _names_its_own_objects(self) -> Self:
+        if self.spec_key != spec_key(self.job_id, self.revision):
+            raise ValueError("specKey is not the key of this job and revision")
+        for image in self.images:
+            self._owns(image.index, image.key)
+        return self
+
     def good_indexes(self) -> tuple[int, ...]:
         return tuple(image.index for image in self.images)
 
@@ -125,7 +149,7 @@ class DerivedFile(Value):
     size: Dimensions
     format: ImageFormat
     byte_count: int = Field(ge=1)
-    digest: str
+    digest: Digest
     """sha256 of the pixels and of the encoder's parameters, in hex: the same picture made the same way."""
 
 
@@ -144,6 +168,12 @@ class DerivativesRendered(FamilyResult):
     images: tuple[DerivedImage, ...]
     encode_seconds: float = Field(default=0, ge=0)
 
+    @model_validator(mode="after")
+    def _names_its_own_objects(self) -> Self:
+        for image in self.images:
+            self._owns(image.index, *(file.key for file in image.files))
+        return self
+
     def good_indexes(self) -> tuple[int, ...]:
         return tuple(image.index for image in self.images)
 
@@ -156,7 +186,7 @@ class PublishedFile(Value):
     size: Dimensions
     format: ImageFormat
     byte_count: int = Field(ge=1)
-    digest: str
+    digest: Digest
 
 
 class PublishedFiles(Value):
@@ -172,6 +202,13 @@ class FamilyPublished(FamilyResult):
     TYPE: ClassVar[str] = "FAMILY_PUBLISHED"
     ROUTING_KEY: ClassVar[str] = "family.published"
     images: tuple[PublishedFiles, ...]
+
+    @model_validator(mode="after")
+    def _names_its_own_objects(self) -> Self:
+        for file in (file for image in self.images for file in image.files):
+            if file.key != public_key(self.job_id, file.digest, file.format.extension):
+                raise ValueError("a public key is not made of this job and the file's digest")
+        return self
 
     def good_indexes(self) -> tuple[int, ...]:
         return tuple(image.index for image in self.images)
