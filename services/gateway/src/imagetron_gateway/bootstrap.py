@@ -78,6 +78,7 @@ def build(settings: Settings) -> Service:
             new_id=lambda: new_job_id(time.time_ns() // 1_000_000),
         ),
         pictures=PicturesDesk(jobs=jobs, url_of=url_of, public=public if settings.serves_objects else None),
+        hosts=settings.known_hosts,
     )
     server = HttpServer(application, host=settings.host, port=settings.port)
 

@@ -92,6 +92,15 @@ class Settings(BaseServiceSettings):
         return (self.external_url or f"http://{host}:{self.port}").rstrip("/")
 
     @property
+    def known_hosts(self) -> frozenset[str] | None:
+        """Names under which callers who need not prove who they are may call; None where the network keeps others out."""
+        if self.trust_every_caller:
+            return None
+        external = urlsplit(self.base_url).hostname or self.host
+        own = {"localhost", "127.0.0.1", "[::1]", self.host.lower()}
+        return frozenset(own | {f"[{external}]" if ":" in external else external})
+
+    @property
     def objects_url(self) -> str:
         """Of the public objects, without a slash at the end."""
         return (self.public_image_url or f"{self.base_url}/cdn").rstrip("/")

@@ -8,7 +8,7 @@ from starlette.middleware.errors import ServerErrorMiddleware
 
 from imagetron_chassis.health import Health, health_routes
 from imagetron_gateway.api.access import Authenticate
-from imagetron_gateway.api.middleware import LimitedBody, Observed
+from imagetron_gateway.api.middleware import KnownHosts, LimitedBody, Observed
 from imagetron_gateway.api.models import models_router
 from imagetron_gateway.api.pictures import PicturesDesk, pictures_router
 from imagetron_gateway.api.problems import Problem, answer_bug, answer_with_problems, openapi_with_problems
@@ -22,9 +22,15 @@ follow it, or subscribe to the events on the `imagetron.events` exchange. Errors
 
 
 def create_application(
-    *, authenticate: Authenticate, health: Health, variations: VariationsDesk, pictures: PicturesDesk
+    *,
+    authenticate: Authenticate,
+    health: Health,
+    variations: VariationsDesk,
+    pictures: PicturesDesk,
+    hosts: frozenset[str] | None = None,
 ) -> FastAPI:
-    """The whole HTTP surface of the gateway."""
+    """The whole HTTP surface of the gateway. `hosts` are the names that it answers under; None: any."""
+    known = [Middleware(KnownHosts, names=hosts)] if hosts is not None else []
     app = FastAPI(
         title="Imagetron",
         version=version("imagetron-gateway"),
@@ -33,6 +39,7 @@ def create_application(
             Middleware(Observed),
             # Bugs are answered inside the span: the answer has the trace and request ids that it asks to quote.
             Middleware(ServerErrorMiddleware, handler=answer_bug),
+            *known,
             Middleware(LimitedBody),
         ],
         # The pages of the framework load their scripts from elsewhere; reference.py needs nothing but this process.

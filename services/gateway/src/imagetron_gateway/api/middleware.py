@@ -146,3 +146,26 @@ class LimitedBody:
 
 class _TooLong(Exception):
     """The body has more bytes than the limit."""
+
+
+class KnownHosts:
+    """Answers only under names that are ours: a foreign page that points its own name at this address gets nothing.
+
+    A browser trusts such a page to read from its own name, and callers on loopback need not prove who they are.
+    """
+
+    def __init__(self, app: ASGIApp, *, names: frozenset[str]) -> None:
+        self._app = app
+        self._names = names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            host = Headers(scope=scope).get("host", "")
+            name = host.rpartition(":")[0] if re.search(r":[0-9]*$", host) else host
+            if name.lower() not in self._names:
+                answer = problem(
+                    HTTPStatus.MISDIRECTED_REQUEST, "unknown-host", "this service is not known by that name"
+                )
+                await answer(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
