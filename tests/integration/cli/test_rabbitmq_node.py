@@ -21,6 +21,7 @@ from integration.cli.processes import naming
 from support.eventually import eventually
 from support.ports import free_port
 from support.rabbitmq import running_rabbit
+from support.sockets import listening
 
 # A quorum queue that is killed along with its broker right after its declaration can stay stuck for good.
 SETTLED_SECONDS = 10
@@ -76,13 +77,12 @@ async def test_stopping_a_node_leaves_no_process_behind():
 
 
 def test_everything_of_a_node_listens_on_loopback_only(rabbitmq):
-    sockets = subprocess.run(["ss", "-Hltn"], capture_output=True, text=True, check=True).stdout
+    own = {rabbitmq.node.port, rabbitmq.node.distribution_port, rabbitmq.node.epmd_port}
 
-    own = {str(port) for port in (rabbitmq.node.port, rabbitmq.node.distribution_port, rabbitmq.node.epmd_port)}
-    addresses = [line.split()[3].rpartition(":") for line in sockets.splitlines()]
-    listening = {(address, port) for address, _, port in addresses if port in own}
-    assert {port for _, port in listening} == own
-    assert {address for address, _ in listening} <= {"127.0.0.1", "[::1]"}
+    sockets = [entry for entry in listening() if entry.port in own]
+
+    assert {entry.port for entry in sockets} == own
+    assert all(entry.is_on_loopback for entry in sockets)
 
 
 async def test_each_test_gets_a_virtual_host_that_nobody_else_uses(rabbitmq, fresh_broker):
