@@ -47,13 +47,14 @@ class ModelDesk:
 def models_router(desk: ModelDesk) -> APIRouter:
     router = APIRouter(prefix="/api/images", tags=["models"])
 
-    @router.get("/models", summary="The models, their parameters and needs")
+    @router.get("/models", summary="The models, their parameters and needs", response_description="The catalogue.")
     async def models(_: Anyone) -> schemas.ModelList:
         return schemas.ModelList(items=[_model(desk, model) for model in desk.catalogue.values()])
 
     @router.get(
         "/health/ml",
         summary="Whether pictures can be made, and how quickly",
+        response_description="A model answered of late.",
         responses={503: {"model": schemas.MlHealthShown, "description": "No model can serve now."}},
     )
     async def ml_health(_: Anyone, response: Response) -> schemas.MlHealthShown:

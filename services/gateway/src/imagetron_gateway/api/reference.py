@@ -1,6 +1,7 @@
 """`/docs`: the OpenAPI document as one page for people. No script, nothing from another host: it works without internet."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any, Final
@@ -33,7 +34,7 @@ def reference_page(document: Document) -> str:
     info = document["info"]
     title = f"{escape(info['title'])} {escape(info['version'])}"
     parts = [
-        f"<h1>{title}</h1><p>{escape(info['description'].strip())}</p>",
+        f"<h1>{title}</h1><p>{_prose(info['description'].strip())}</p>",
         '<p>For programs: <a href="/openapi.json">/openapi.json</a> (OpenAPI 3.1).</p>',
         "<h2>Operations</h2>",
         *_operations(document["paths"]),
@@ -58,7 +59,7 @@ def _operations(paths: Document) -> Iterator[str]:
             answers = sorted(operation["responses"].items())
             yield _table(
                 ("answer", "body", ""),
-                [(status, _content(answer), escape(answer.get("description", ""))) for status, answer in answers],
+                [(status, _content(answer), _prose(answer.get("description", ""))) for status, answer in answers],
             )
 
 
@@ -72,7 +73,7 @@ def _schema(name: str, schema: Document) -> str:
         f"<pre>{escape(json.dumps(example, indent=2, ensure_ascii=False))}</pre>"
         for example in schema.get("examples", ())
     )
-    about = escape(schema.get("description", ""))
+    about = _prose(schema.get("description", ""))
     table = _table(("field", "type", ""), rows) if rows else f"<p>{_type(schema)}</p>"
     return f'<h3 id="{escape(name)}"><code>{escape(name)}</code></h3><p>{about}</p>{table}{examples}'
 
@@ -105,7 +106,12 @@ def _about(described: Document) -> str:
     }
     schema = {**described, **described.get("schema", {})}
     said = [f"{words} <code>{escape(_value(schema[key]))}</code>" for key, words in bounds.items() if key in schema]
-    return " ".join([escape(described.get("description", "")), "; ".join(said)]).strip()
+    return " ".join([_prose(described.get("description", "")), "; ".join(said)]).strip()
+
+
+def _prose(text: str) -> str:
+    """Text with its `code` as such."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _value(value: object) -> str:

@@ -50,6 +50,7 @@ def variations_router(desk: VariationsDesk) -> APIRouter:
         "",
         status_code=HTTPStatus.ACCEPTED,
         summary="Submit a variation",
+        response_description="Stored; the work goes on without the caller.",
         responses={**_PROBLEMS, 409: {"model": Problem, "description": "The name is taken."}},
     )
     async def submit(body: schemas.VariationBody, principal: Writer, response: Response) -> schemas.VariationAccepted:
@@ -60,7 +61,7 @@ def variations_router(desk: VariationsDesk) -> APIRouter:
         response.headers["Location"] = accepted.links.self
         return accepted
 
-    @router.get("", summary="List variations, newest first", responses=_PROBLEMS)
+    @router.get("", summary="List variations, newest first", response_description="A page.", responses=_PROBLEMS)
     async def page(
         principal: Reader,
         after: Annotated[str | None, Query(max_length=500, description="`next` of the page before.")] = None,
@@ -69,11 +70,18 @@ def variations_router(desk: VariationsDesk) -> APIRouter:
         found = await desk.jobs.page(principal, after=after, limit=limit)
         return schemas.VariationList(items=[desk.presenter.variation(job) for job in found.jobs], next=found.next)
 
-    @router.get("/name/{name}", summary="Read a variation by its name", responses=_MISSING)
+    @router.get(
+        "/name/{name}",
+        summary="Read a variation by its name",
+        response_description="The variation.",
+        responses=_MISSING,
+    )
     async def by_name(name: str, principal: Reader) -> schemas.VariationShown:
         return desk.presenter.variation(_found(await desk.jobs.by_name(name, principal), name))
 
-    @router.get("/{variation_id}", summary="Read a variation", responses=_MISSING)
+    @router.get(
+        "/{variation_id}", summary="Read a variation", response_description="The variation.", responses=_MISSING
+    )
     async def by_id(variation_id: VariationId, principal: Reader, response: Response) -> schemas.VariationShown:
         job = _found(await desk.jobs.get(variation_id, principal), variation_id)
         response.headers["ETag"] = f'W/"{job.version}"'
@@ -84,6 +92,7 @@ def variations_router(desk: VariationsDesk) -> APIRouter:
         "/{variation_id}/regenerate",
         status_code=HTTPStatus.ACCEPTED,
         summary="Make all pictures again from the same inputs",
+        response_description="Stored as the next revision; names move when it ends.",
         responses={**_MISSING, 409: {"model": Problem, "description": "The variation has not ended yet."}},
     )
     async def regenerate(variation_id: VariationId, principal: Writer, response: Response) -> schemas.VariationAccepted:
