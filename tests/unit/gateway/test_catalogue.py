@@ -113,3 +113,10 @@ def test_a_model_that_is_named_twice_is_told(tmp_path):
 
     with pytest.raises(WrongCatalogue, match="names twice: turbo"):
         load_catalogue(file)
+
+
+def test_a_model_whose_slowest_image_cannot_finish_while_its_message_is_held_is_refused():
+    a_model("512x512", "1024x1024", seconds=114)  # 1.049 megapixels x 4 steps x 114 s = 478 s
+
+    with pytest.raises(ValidationError, match="may need 482 s for one image of 1024x1024 in 4 steps; at most 480"):
+        a_model("512x512", "1024x1024", seconds=115)

@@ -2,11 +2,16 @@
 
 import math
 from collections.abc import Mapping
+from typing import Final, Self
 
 from pydantic import Field, model_validator
 
 from imagetron_contracts.media import Dimensions
 from imagetron_contracts.message import Value
+
+
+# A delivery is held at most ten minutes, and the image must still be stored.
+MAX_IMAGE_SECONDS: Final = 480.0
 
 
 class IntegerRange(Value):
@@ -53,6 +58,17 @@ class Model(Value):
     vram_gib: float
     seconds_per_megapixel_step: float = Field(gt=0)
     """An upper estimate on the hardware that serves it; deadlines follow from it."""
+
+    @model_validator(mode="after")
+    def _slowest_image_can_finish(self) -> Self:
+        largest = max(self.buckets, key=lambda size: size.width * size.height)
+        seconds = self.estimated_seconds(largest, self.steps.maximum)
+        if seconds > MAX_IMAGE_SECONDS:
+            raise ValueError(
+                f"{self.name} may need {seconds:.0f} s for one image of {largest} in {self.steps.maximum} steps; "
+                f"at most {MAX_IMAGE_SECONDS:.0f} are possible: allow fewer steps or smaller buckets"
+            )
+        return self
 
     def bucket_for(self, size: Dimensions) -> Dimensions:
         """The native size whose aspect ratio is nearest (equal errors either way count alike); the larger one on a tie."""
