@@ -85,7 +85,7 @@ async def test_a_store_that_never_answers_is_unavailable_within_the_deadline(met
         with pytest.raises(BlobsUnavailable):
             await method(store)
 
-        assert time.monotonic() - began < DEADLINE_SECONDS + 1
+        assert time.monotonic() - began < DEADLINE_SECONDS + 4
         await store.close()
 
 
@@ -97,7 +97,7 @@ async def test_an_answer_that_trickles_is_given_up_at_the_deadline():
         with pytest.raises(BlobsUnavailable, match=r"did not finish the get of j/a.png within 0.4 s"):
             await store.get("j/a.png")
 
-        assert time.monotonic() - began < DEADLINE_SECONDS + 1
+        assert time.monotonic() - began < DEADLINE_SECONDS + 4
         await store.close()
 
 
@@ -140,7 +140,7 @@ async def test_callers_that_wait_for_a_thread_are_bounded_by_the_deadline_as_wel
 
         outcomes = await asyncio.gather(*(store.get(f"j/{number}") for number in range(20)), return_exceptions=True)
 
-        assert time.monotonic() - began < DEADLINE_SECONDS + 1
+        assert time.monotonic() - began < DEADLINE_SECONDS + 4
         assert {type(outcome) for outcome in outcomes} == {BlobsUnavailable}
         await store.close()
 

@@ -244,7 +244,7 @@ async def test_while_the_broker_is_short_of_memory_publishing_ends_by_its_deadli
         await eventually(lambda: bench.is_empty(GATEWAY_RENDERS.name, DERIVER_RENDERS.name))
         well = await is_well(broker)
 
-    assert 0.9 < elapsed < 3
+    assert 0.9 < elapsed < 8
     assert well
     await eventually(lambda: arrives(broker.publisher))
     bodies = [(await bench.take(GATEWAY_PUBLISHED.name)).body for _ in range(3)]

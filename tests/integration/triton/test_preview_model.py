@@ -172,19 +172,23 @@ async def test_every_native_bucket_has_its_exact_size_crisp_edges_and_a_subject_
 
 async def test_cancelling_stops_the_model_within_a_step(client):
     order = PreviewOrder(width=3072, height=3072, steps=150)
-    smallest = PreviewOrder(width=64, height=64, steps=1)
     started = time.monotonic()
     await asyncio.gather(painted(client, order), painted(client, replace(order, seed=8)))
     uncancelled_seconds = time.monotonic() - started
 
+    # The largest of the 150 steps is a quarter of the work. A busy machine may disturb one try, not each of them.
+    shares = [await cancelled_seconds(client, order) / uncancelled_seconds for _ in range(3)]
+    assert min(shares) < 0.6
+
+
+async def cancelled_seconds(client: InferenceServerClient, order: PreviewOrder) -> float:
+    """From two orders that keep both instances busy, cancelled after their first step, to the next order's picture."""
     started = time.monotonic()
     streams = [ask(client, order), ask(client, replace(order, seed=8))]
     await asyncio.gather(*(anext(aiter(stream)) for stream in streams))
     cancel(streams)
-    await painted(client, smallest)
-
-    # The largest of the 150 steps is a quarter of the work.
-    assert time.monotonic() - started < 0.6 * uncancelled_seconds
+    await painted(client, PreviewOrder(width=64, height=64, steps=1))
+    return time.monotonic() - started
 
 
 @pytest.mark.parametrize(

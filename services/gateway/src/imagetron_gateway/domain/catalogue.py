@@ -9,7 +9,6 @@ from pydantic import Field, model_validator
 from imagetron_contracts.media import Dimensions
 from imagetron_contracts.message import Value
 
-
 # A delivery is held at most ten minutes, and the image must still be stored.
 MAX_IMAGE_SECONDS: Final = 480.0
 
