@@ -18,7 +18,7 @@ CANARY = "CANARY-beach-at-dawn"
 INSTANCES = 2
 # Takes an instance many seconds, each step a small part of one.
 LONG = {"size": Dimensions(width=4096, height=4096), "steps": 150}
-SOON_SECONDS = 3
+SOON_SECONDS = 2
 
 
 def a_render(**changes: object) -> RenderRequest:
@@ -95,14 +95,23 @@ async def test_several_calls_at_once_are_answered_each_with_its_own_picture(mode
 
 
 async def test_cancelling_the_calls_stops_the_model(model):
-    calls = await keep_busy(model, deadline_seconds=60)
+    # A busy machine may disturb one try, not each of them.
+    answered = [await _answers_soon_after_cancelling(model) for _ in range(3)]
 
+    assert any(answered)
+
+
+async def _answers_soon_after_cancelling(model: TritonImageModel) -> bool:
+    calls = await keep_busy(model, deadline_seconds=60)
     for call in calls:
         call.cancel()
-
     await asyncio.wait(calls)
     assert all(call.cancelled() for call in calls)
-    await model.render(a_render(), Steps(), deadline_seconds=SOON_SECONDS)
+    try:
+        await model.render(a_render(), Steps(), deadline_seconds=SOON_SECONDS)
+    except ModelTimedOut:
+        return False
+    return True
 
 
 async def test_a_call_ends_at_its_deadline_without_a_word_of_the_prompt(model):
