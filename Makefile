@@ -1,9 +1,9 @@
 # The only front door. Each target is at most five lines; longer work lives in scripts/ or in the `imagetron` command.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up doctor test test-unit check format docs lock bench-pipeline clean
+.PHONY: help setup demo up doctor test test-unit check format docs lock chaos chaos-mutants bench-pipeline bench-fairness bench-backlog bench-enhance clean
 BIN := .venv/bin
 # What must be covered to the last branch: decisions, contracts, and what answers the broker.
-CORE := */imagetron_contracts/*,*/domain/*,*/usecases/*,*/usecases.py,*/imagetron_chassis/delivery.py,*/imagetron_chassis/verdicts.py,*/imagetron_chassis/outbox.py
+CORE := */imagetron_contracts/*,*/domain/*,*/usecases/*,*/usecases.py,*/imagetron_chassis/delivery.py,*/imagetron_chassis/verdicts.py,*/imagetron_chassis/outbox.py,*/imagetron_chassis/breaker.py,*/imagetron_chassis/retry_budget.py
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,8 +48,23 @@ docs: setup ## write the generated pages and schemas again
 lock: setup ## renew the locked requirements
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/lock.sh
 
+chaos: setup ## kill everything under load and compare what clients were told with what is there (KILLS=60 JOBS=300 SEED=)
+	$(BIN)/python tests/chaos/run.py --kills $(or $(KILLS),60) --jobs $(or $(JOBS),300) $(if $(SEED),--seed $(SEED))
+
+chaos-mutants: setup ## take out each rule of the delivery once: the tests must notice (minutes)
+	$(BIN)/python tests/chaos/mutants.py
+
 bench-pipeline: setup ## measure the pipeline (minutes; wants an otherwise idle machine)
 	$(BIN)/python benchmarks/pipeline.py
+
+bench-fairness: setup ## how long people wait behind 10,000 batch jobs (minutes; wants an otherwise idle machine)
+	$(BIN)/python benchmarks/fairness.py
+
+bench-backlog: setup ## what a job costs behind 100, 2,000 and 20,000 waiting ones (minutes; wants an idle machine)
+	$(BIN)/python benchmarks/backlog.py
+
+bench-enhance: setup ## how long a proposed prompt takes, with a slow and with a hanging language model (minutes)
+	$(BIN)/python benchmarks/enhance.py
 
 clean: ## remove the embedded stack's data and logs (.imagetron) and the pictures (out)
 	@for lock in .imagetron/lock .imagetron/demo/lock; do test ! -e $$lock || flock -n $$lock true \

@@ -11,5 +11,5 @@ pytest_plugins = ["support.rabbitmq", "support.stack", "support.triton", "suppor
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         folder = item.path.relative_to(TESTS).parts[0]
-        if folder in {"integration", "e2e"}:
+        if folder in {"integration", "e2e", "chaos"}:
             item.add_marker(getattr(pytest.mark, folder))

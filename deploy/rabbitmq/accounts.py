@@ -1,7 +1,7 @@
 """Prepares a broker: one vhost, one account a service, and the topology of the contracts. Safe to repeat.
 
-No service reads another service's queues. The topology is made here, because making a queue with a dead-letter route
-takes the right to read it.
+No service reads another service's work. The gateway reads everybody's dead letters: operators look at them through it. The
+topology is made here, because making a queue with a dead-letter route takes the right to read it.
 """
 
 import asyncio
@@ -16,18 +16,23 @@ from imagetron_chassis.broker import Broker
 from imagetron_contracts.topology import PROMPT_DESCRIBE, QUEUES
 
 SERVICES = sorted({queue.consumer for queue in QUEUES} | {PROMPT_DESCRIBE.name.partition(".")[0]})
-OWN_BY_CONNECTION = ("hints", "replies")
+OPERATORS_DOOR = "gateway"
+OWN_BY_CONNECTION = ("hints", "replies", "tails")
 """Exclusive queues: RabbitMQ itself keeps them to the connection that declared them."""
+
+
+_DEAD_LETTERS = f"({'|'.join(re.escape(queue.dead_letters) for queue in QUEUES)})"
 
 
 def permissions(service: str) -> dict[str, str]:
     """RabbitMQ's three regular expressions. Redeclaring and binding need the first two everywhere; reading is what counts."""
     every = _any_of("imagetron", *SERVICES, *OWN_BY_CONNECTION)
+    readable = _any_of("imagetron", service, *OWN_BY_CONNECTION)
     return {
         "configure": f"^{every}$",
-        # Replies to a request, and messages coming home from a delay, go through the default exchange.
+        # Replies to a request, messages coming home from a delay, dead letters sent home go through the default exchange.
         "write": f"^({every}|amq\\.default)$",
-        "read": f"^{_any_of('imagetron', service, *OWN_BY_CONNECTION)}$",
+        "read": f"^({readable}|{_DEAD_LETTERS})$" if service == OPERATORS_DOOR else f"^{readable}$",
     }
 
 

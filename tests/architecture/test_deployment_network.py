@@ -13,17 +13,19 @@ INTERNET, DNS = "internet", "namespace kubernetes.io/metadata.name=kube-system k
 INGRESS, MONITORING = "namespace imagetron.io/ingress=allowed", "namespace imagetron.io/monitoring=allowed"
 OUTSIDE_BROKER = "namespace imagetron.io/neighbours=allowed app.kubernetes.io/name=rabbitmq"
 OUTSIDE_DOCUMENTS = "namespace imagetron.io/neighbours=allowed app.kubernetes.io/name=mongodb"
+KEEP_DOCUMENTS = ("gateway", "prompt")
 KEEP_OBJECTS = ("gateway", "generator", "deriver", "publisher")
 
 EVERYWHERE: set[Edge] = {
     (INGRESS, "gateway", 8015),
     *((service, OUTSIDE_BROKER, 5672) for service in SERVICES),
-    ("gateway", OUTSIDE_DOCUMENTS, 27017),
+    *((service, OUTSIDE_DOCUMENTS, 27017) for service in KEEP_DOCUMENTS),
+    ("prompt", INTERNET, 443),
     ("generator", "triton", 8001),
 }
 LOCAL: set[Edge] = {
     *((service, "rabbitmq", 5672) for service in SERVICES),
-    ("gateway", "mongodb", 27017),
+    *((service, "mongodb", 27017) for service in KEEP_DOCUMENTS),
     *((service, "objects", 8333) for service in KEEP_OBJECTS),
     ("accounts", "rabbitmq", 5672),
     ("accounts", "rabbitmq", 15672),

@@ -30,7 +30,7 @@ OWN_SETTINGS: dict[str, set[str]] = {
         "GATEWAY_ADMISSION_INTERACTIVE",
         "GATEWAY_ADMISSION_BATCH",
     },
-    "prompt": set(),
+    "prompt": {"PROMPT_DOCUMENTS_URL", "PROMPT_MODEL", "OPENAI_API_KEY", "OPENAI_BASE_URL"},
     "generator": {
         "GENERATOR_TRITON_URL",
         "GENERATOR_MAX_CONCURRENT_JOBS",

@@ -1,6 +1,7 @@
 """S3-compatible servers on loopback. moto knows conditional puts, rclone verifies signatures: neither alone is a store.
 
-`answering` stands for the bad days of a store: one fixed answer, a trickle, or none at all.
+`answering` stands for the bad days of a store: one fixed answer, a trickle, or none at all. `fronted_s3` is a store that
+works, has bad moments on demand, and remembers every request: what the outside world saw.
 """
 
 import importlib.metadata
@@ -12,7 +13,8 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from http import HTTPStatus
 from pathlib import Path
 
 import boto3
@@ -51,16 +53,114 @@ class _OneAtATime:
 
 @pytest.fixture(scope="session")
 def moto_s3() -> Iterator[S3Server]:
+    with _serving(_OneAtATime()) as moto:
+        _make_bucket(moto)
+        yield moto
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The store says no, and nothing happened."""
+
+    status: int
+    code: str
+    retry_after_seconds: int | None = None
+
+
+@dataclass(frozen=True)
+class AnswerLost:
+    """The store does what it was asked, and the connection ends before a word of its answer."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """`number` counts from one. `status` is what the store did, 0 where it never heard of it."""
+
+    number: int
+    method: str
+    bucket: str
+    key: str
+    status: int = 0
+
+
+Rule = Callable[[Request], Refusal | AnswerLost | None]
+
+
+def healthy(_: Request) -> None:
+    """The rule of a good day."""
+
+
+class FrontedS3:
+    """`rule` says for each request what goes wrong. `requests` are all there were, in the order of their ends."""
+
+    def __init__(self) -> None:
+        self.rule: Rule = healthy
+        self.requests: list[Request] = []
+        self._store = _OneAtATime()
+        self._numbers = itertools.count(1)
+
+    def puts(self, bucket: str) -> list[tuple[str, int]]:
+        """Key and status of each put that reached the store."""
+        return [(seen.key, seen.status) for seen in self.requests if (seen.method, seen.bucket) == ("PUT", bucket)]
+
+    def refused(self, key_part: str) -> int:
+        """How many requests for such keys never reached the store."""
+        return sum(seen.status == 0 and key_part in seen.key for seen in self.requests)
+
+    def __call__(self, environ, start_response):
+        _, bucket, *rest = environ["PATH_INFO"].split("/", 2)
+        request = Request(next(self._numbers), environ["REQUEST_METHOD"], bucket, rest[0] if rest else "")
+        trouble = self.rule(request)
+        if isinstance(trouble, Refusal):
+            environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            self.requests.append(request)
+            return _refused(trouble, start_response)
+        status = ""
+
+        def remember(line, headers, *more):
+            nonlocal status
+            status = line
+            return start_response(line, headers, *more)
+
+        answer = [b"".join(self._store(environ, remember))]
+        self.requests.append(replace(request, status=int(status.partition(" ")[0])))
+        if isinstance(trouble, AnswerLost):
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+        return answer
+
+
+def _refused(refusal: Refusal, start_response):
+    body = f"<Error><Code>{refusal.code}</Code><Message>as the test wants</Message></Error>".encode()
+    headers = [("content-length", str(len(body)))]
+    if refusal.retry_after_seconds is not None:
+        headers.append(("retry-after", str(refusal.retry_after_seconds)))
+    start_response(f"{refusal.status} {HTTPStatus(refusal.status).phrase}", headers)
+    return [body]
+
+
+@contextmanager
+def fronted_s3(*buckets: str) -> Iterator[tuple[S3Server, FrontedS3]]:
+    """A store of one's own but for the buckets' names, which all of moto in this process shares."""
+    front = FrontedS3()
+    with _serving(front) as server:
+        for bucket in buckets:
+            _make_bucket(replace(server, bucket=bucket))
+        front.requests.clear()
+        yield server, front
+
+
+@contextmanager
+def _serving(application) -> Iterator[S3Server]:
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    server = make_server("127.0.0.1", 0, _OneAtATime(), threaded=True, request_handler=MotoRequestHandler)
-    serving = threading.Thread(target=server.serve_forever, daemon=True)
+    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=MotoRequestHandler)
+    serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     serving.start()
-    moto = S3Server(f"http://127.0.0.1:{server.server_port}")
-    _make_bucket(moto)
-    yield moto
-    server.shutdown()
-    serving.join()
-    server.server_close()
+    try:
+        yield S3Server(f"http://127.0.0.1:{server.server_port}")
+    finally:
+        server.shutdown()
+        serving.join()
+        server.server_close()
 
 
 def _make_bucket(server: S3Server) -> None:

@@ -1,5 +1,7 @@
 """The gateway as a client sees it: submit a variation, look at it, fetch its pictures. Nothing is printed or stored here."""
 
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final, Self
@@ -12,6 +14,9 @@ from imagetron_contracts import Value
 
 ENDED: Final = frozenset({"complete", "partial", "failed", "cancelled"})
 _SECONDS: Final = 15.0
+# Looking through a long queue of dead letters, or sending many home, takes its time.
+_OPERATORS_SECONDS: Final = 60.0
+_SILENCE_SECONDS: Final = 45.0
 _LOOPBACK: Final = ("http://127.0.0.1", "http://localhost", "http://[::1]")
 
 
@@ -141,26 +146,70 @@ class Gateway:
     async def picture(self, url: str) -> bytes:
         return (await self._ask("GET", url)).content
 
+    async def admin(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - httpx's own
+        """An operator's request under /api/admin; the answer as it is. It may take longer than a caller's."""
+        answer = await self._ask(method, f"/api/admin/{path}", timeout=_OPERATORS_SECONDS, **arguments)
+        try:
+            body = answer.json()
+        except ValueError as error:
+            raise Unreachable(f"What answers at {self.url} is not an Imagetron gateway: {error}") from error
+        if not isinstance(body, dict):
+            raise Unreachable(f"What answers at {self.url} is not an Imagetron gateway")
+        return body
+
+    async def events(
+        self, parameters: Mapping[str, Any], begun: Callable[[], None] = lambda: None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Public events as they happen, until the gateway ends the stream. Raises Refused, Unreachable."""
+        # The gateway sends a sign of life every 15 seconds.
+        waiting = httpx.Timeout(_SECONDS, read=_SILENCE_SECONDS)
+        try:
+            async with self._client.stream("GET", "/api/admin/events", params=parameters, timeout=waiting) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                    raise self._refusal(answer)
+                begun()
+                async for event in _events(answer.aiter_text()):
+                    yield event
+        except httpx.HTTPError as error:
+            raise self._no_answer(error) from error
+
     async def _ask(self, method: str, url: str, **arguments: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
         try:
             answer = await self._client.request(method, url, **arguments)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise Unreachable(f"{self.url} is not the URL of a gateway: {error}") from error
         except httpx.HTTPError as error:
-            reason = str(error) or type(error).__name__
-            raise Unreachable(f"No gateway answers at {self.url} ({reason}). Start one with `make up`.") from error
+            raise self._no_answer(error) from error
         if answer.is_success:
             return answer
+        raise self._refusal(answer)
+
+    def _no_answer(self, error: httpx.HTTPError) -> Unreachable:
+        reason = str(error) or type(error).__name__
+        return Unreachable(f"No gateway answers at {self.url} ({reason}). Start one with `make up`.")
+
+    def _refusal(self, answer: httpx.Response) -> Trouble:
         problem = _problem(answer)
         if answer.is_server_error:
-            raise Unreachable(f"{self.url} cannot serve now: {Refused(problem)}")
-        raise Refused(problem)
+            return Unreachable(f"{self.url} cannot serve now: {Refused(problem)}")
+        return Refused(problem)
 
     def _read(self, answer: httpx.Response) -> Variation:
         try:
             return Variation.model_validate_json(answer.content)
         except ValidationError as error:
             raise Unreachable(f"What answers at {self.url} is not an Imagetron gateway: {error}") from error
+
+
+async def _events(chunks: AsyncIterator[str]) -> AsyncIterator[dict[str, Any]]:
+    """The JSON of each server-sent event. Lines end at line feeds alone: JSON may hold other characters that look like it."""
+    rest = ""
+    async for chunk in chunks:
+        *lines, rest = (rest + chunk).split("\n")
+        for line in lines:
+            if line.startswith("data: "):
+                yield json.loads(line.removeprefix("data: "))
 
 
 def _problem(answer: httpx.Response) -> Problem:

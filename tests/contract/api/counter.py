@@ -12,22 +12,36 @@ from imagetron_chassis.blobs.memory import InMemoryBlobs
 from imagetron_chassis.documents import Documents
 from imagetron_chassis.documents.memory import InMemoryDocuments
 from imagetron_chassis.health import Health
+from imagetron_chassis.outbox import Relay
 from imagetron_chassis.periodic import Periodic
 from imagetron_chassis.principals import Principal
-from imagetron_chassis.testing import FakeClock
-from imagetron_contracts.stages import FamilyMessage, ModelHealth
+from imagetron_chassis.testing import FakeClock, RecordingPublisher
+from imagetron_contracts.stages import FamilyMessage, Lane, ModelHealth
+from imagetron_gateway.adapters.audit import DocumentAudit
 from imagetron_gateway.adapters.catalogue import BUILT_IN, load_catalogue
+from imagetron_gateway.adapters.controls import DocumentControls
+from imagetron_gateway.adapters.job_views import DocumentJobViews
 from imagetron_gateway.adapters.jobs import JOBS, DocumentJobs
 from imagetron_gateway.adapters.reports import RecentReports
+from imagetron_gateway.adapters.specs import BlobSpecs
+from imagetron_gateway.api.admin import AdminDesk
 from imagetron_gateway.api.application import create_application
+from imagetron_gateway.api.imagine import ImagineDesk
+from imagetron_gateway.api.jobs import JobsDesk
 from imagetron_gateway.api.models import ModelDesk
 from imagetron_gateway.api.pictures import PicturesDesk
+from imagetron_gateway.api.pipeline import PipelineDesk
 from imagetron_gateway.api.presenting import Presenter
+from imagetron_gateway.api.submissions import Submissions
 from imagetron_gateway.api.variations import VariationsDesk
 from imagetron_gateway.domain import saga
-from imagetron_gateway.domain.job import Job
+from imagetron_gateway.domain.job import NO_POLICY, Job, Policy
 from imagetron_gateway.usecases import SAGA
+from imagetron_gateway.usecases.auditing import Auditor
+from imagetron_gateway.usecases.queueing import Backlog
 from support.builders import NOW, a_job_id, family_published, url_of
+from support.operating import InMemoryDeadLetters, InMemoryEventTails
+from support.prompts import ScriptedPrompts
 
 BASE = "https://api.example.com"
 VARIATIONS = "/api/images/variations"
@@ -45,13 +59,24 @@ class Counter:
         public: InMemoryBlobs | None = None,
         stand_in: str | None = "preview",
         redirects: bool = False,
+        max_waiting: int = 1000,
+        policy: Policy = NO_POLICY,
     ) -> None:
+        self.policy = policy
+        self.prompts = ScriptedPrompts()
         self.memory = InMemoryDocuments()
         self.jobs = DocumentJobs(documents or self.memory)
         self.clock = FakeClock(NOW)
         self.reports = RecentReports(self.clock)
         self.public = public or InMemoryBlobs()
+        self.work = InMemoryBlobs()
+        self.publisher = RecordingPublisher()
+        self.controls, self.audit = DocumentControls(self.memory), DocumentAudit(self.memory)
+        self.letters, self.tails = InMemoryDeadLetters(), InMemoryEventTails()
+        self.closed: str | None = None
+        self.max_waiting = max_waiting
         self.principal = ANNA
+        self.admission = Periodic("admission", 3600, self._nothing)
         self.rounds = 0
         self._ids = 0
         self.application = self._application(stand_in, redirects=redirects)
@@ -59,29 +84,68 @@ class Counter:
         self.client = httpx.AsyncClient(transport=transport, base_url=BASE)
 
     def _application(self, stand_in: str | None, *, redirects: bool) -> FastAPI:
-        models = ModelDesk(load_catalogue(BUILT_IN), self.reports, stand_in=stand_in)
+        submissions = Submissions(
+            jobs=self.jobs,
+            models=ModelDesk(load_catalogue(BUILT_IN), self.reports, stand_in=stand_in),
+            policy=self.policy,
+            backlog=Backlog(self.max_waiting, jobs=self.jobs, clock=self.clock),
+            admission=self.admission,
+            clock=self.clock,
+            new_id=self._new_id,
+        )
         presenter = Presenter(base_url=BASE, url_of=url_of, reports=self.reports)
+        admission = self.admission
         return create_application(
             authenticate=self._caller,
             health=Health({}),
             variations=VariationsDesk(
                 jobs=self.jobs,
-                models=models,
+                submissions=submissions,
                 presenter=presenter,
-                admission=Periodic("admission", 3600, self._nothing),
+                admission=admission,
                 clock=self.clock,
-                new_id=self._new_id,
             ),
+            pipeline=PipelineDesk(jobs=self.jobs, prompts=self.prompts, submissions=submissions, url_of=url_of),
+            imagine=ImagineDesk(prompts=self.prompts, submissions=submissions, presenter=presenter),
+            jobs=JobsDesk(
+                jobs=self.jobs,
+                submissions=submissions,
+                specs=BlobSpecs(self.work),
+                outbox=Relay(self.jobs, self.publisher, self.clock),
+                presenter=presenter,
+                admission=admission,
+                clock=self.clock,
+                url_of=url_of,
+                why_closed=self._why_closed,
+            ),
+            admin=self._admin_desk(admission),
             pictures=PicturesDesk(jobs=self.jobs, url_of=url_of, public=None if redirects else self.public),
         )
 
-    async def submit(self, body: Any, **headers: str) -> httpx.Response:
-        """NaN and lone surrogates travel as Python writes them."""
-        return await self.post(json.dumps(body), **headers)
+    def _admin_desk(self, admission: Periodic) -> AdminDesk:
+        return AdminDesk(
+            jobs=self.jobs,
+            views=DocumentJobViews(self.memory),
+            controls=self.controls,
+            audit=self.audit,
+            auditor=Auditor(self.audit, clock=self.clock, new_id=self._new_id),
+            letters=self.letters,
+            tails=self.tails,
+            windows={Lane.INTERACTIVE: 32, Lane.BATCH: 16},
+            why_closed=self._why_closed,
+            admission=admission,
+            clock=self.clock,
+        )
 
-    async def post(self, content: str | bytes | AsyncIterator[bytes], **headers: str) -> httpx.Response:
+    async def submit(self, body: Any, path: str = VARIATIONS, **headers: str) -> httpx.Response:
+        """NaN and lone surrogates travel as Python writes them."""
+        return await self.post(json.dumps(body), path, **headers)
+
+    async def post(
+        self, content: str | bytes | AsyncIterator[bytes], path: str = VARIATIONS, **headers: str
+    ) -> httpx.Response:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return await self.client.post(VARIATIONS, content=content, headers=JSON | named)
+        return await self.client.post(path, content=content, headers=JSON | named)
 
     async def get(self, path: str, **headers: str) -> httpx.Response:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -128,6 +192,9 @@ class Counter:
         self._ids += 1
         return a_job_id(self._ids)
 
+    async def _why_closed(self, _: Lane) -> str | None:
+        return self.closed
+
     async def _nothing(self) -> None:
         self.rounds += 1
 
@@ -135,7 +202,8 @@ class Counter:
 @asynccontextmanager
 async def opened(counter: Counter) -> AsyncIterator[Counter]:
     async with counter.client:
-        await counter.jobs.prepare()
+        for collection in (counter.jobs, counter.controls, counter.audit):
+            await collection.prepare()
         yield counter
 
 

@@ -33,6 +33,9 @@ async def test_a_submission_is_accepted_with_its_address(counter):
             "self": self_url,
             "byName": f"{BASE}{VARIATIONS}/name/hero-sunset-beach",
             "regenerate": f"{self_url}/regenerate",
+            "job": f"{BASE}/api/jobs/{JOB_ID}",
+            "cancel": f"{BASE}/api/jobs/{JOB_ID}/cancel",
+            "retry": f"{BASE}/api/jobs/{JOB_ID}/retry",
         },
     }
 

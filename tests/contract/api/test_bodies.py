@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from starlette.types import Message
 
-from contract.api.counter import JSON, VARIATIONS, the_problem
+from contract.api.counter import JSON, VARIATIONS, pointers, the_problem
 from imagetron_gateway.api.middleware import MAX_BODY_BYTES, LimitedBody
 from support.builders import a_variation_request
 
@@ -186,3 +186,10 @@ async def test_a_body_that_trickles_is_given_up(counter):
 
     assert said[0]["status"] == 408
     assert b"did not arrive within 0.01 s" in said[1]["body"]
+
+
+async def test_a_body_of_nothing_but_mistakes_is_refused_without_a_list_of_them_all(counter):
+    answer = await counter.submit(a_variation_request(families=["a"] * 10_000))
+
+    assert pointers(the_problem(answer, 422, "invalid-request")) == ["/families"]
+    assert len(answer.content) < 2000

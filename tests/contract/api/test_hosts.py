@@ -42,6 +42,28 @@ async def test_a_name_that_somebody_else_points_here_gets_a_problem(host):
     assert "evil" not in answer.text
 
 
+async def posted(**headers: str) -> httpx.Response:
+    transport = httpx.ASGITransport(KnownHosts(PlainTextResponse("hello"), names=frozenset({"127.0.0.1", "[::1]"})))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        return await client.post(
+            "/api/jobs/x/cancel", headers={name.replace("_", "-"): it for name, it in headers.items()}
+        )
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Sec_Fetch_Site": "cross-site"}, {"Origin": "https://evil.example"}, {"Origin": "null"}]
+)
+async def test_a_page_of_another_site_changes_nothing_through_the_browser_of_whoever_opens_it(headers):
+    answer = await posted(**headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "cross-site-request")
+
+
+@pytest.mark.parametrize("headers", [{}, {"Origin": "http://127.0.0.1:8015"}, {"Sec_Fetch_Site": "same-origin"}])
+async def test_programs_and_our_own_pages_are_not_mistaken_for_one(headers):
+    assert (await posted(**headers)).status_code == 200
+
+
 async def test_the_external_url_names_one_more():
     assert (await asked_as("pictures.example", GATEWAY_EXTERNAL_URL="https://pictures.example/base")).status_code == 200
 

@@ -46,15 +46,47 @@ def test_the_document_is_valid_openapi_3_1(document):
 
 def test_these_are_the_operations(document):
     assert sorted(operations(document)) == [
+        "DELETE /api/prompts/subjects/history",
+        "DELETE /api/prompts/{prompt_id}",
+        "GET /api/admin/audit",
+        "GET /api/admin/dead-letters",
+        "GET /api/admin/dead-letters/{queue}",
+        "GET /api/admin/dead-letters/{queue}/{letter_id}",
+        "GET /api/admin/events",
+        "GET /api/admin/queue",
+        "GET /api/admin/queue/jobs",
         "GET /api/images/health/ml",
         "GET /api/images/models",
         "GET /api/images/variations",
         "GET /api/images/variations/name/{name}",
         "GET /api/images/variations/{variation_id}",
         "GET /api/images/{variation_name}/{picture_name}",
+        "GET /api/jobs/{job_id}",
+        "GET /api/prompts",
+        "GET /api/prompts/statuses",
+        "GET /api/prompts/subjects/history",
+        "GET /api/prompts/{prompt_id}",
         "GET /cdn/{job_id}/{file_name}",
+        "GET /image/job-list",
+        "GET /image/job-status/{job_id}",
+        "PATCH /api/prompts/{prompt_id}",
+        "POST /api/admin/dead-letters/{queue}/drop",
+        "POST /api/admin/dead-letters/{queue}/replay",
+        "POST /api/admin/queue/clear",
+        "POST /api/admin/queue/lanes/{lane}/pause",
+        "POST /api/admin/queue/lanes/{lane}/resume",
+        "POST /api/admin/queue/retry",
+        "POST /api/images/imagine",
         "POST /api/images/variations",
         "POST /api/images/variations/{variation_id}/regenerate",
+        "POST /api/jobs/{job_id}/cancel",
+        "POST /api/jobs/{job_id}/replay",
+        "POST /api/jobs/{job_id}/retry",
+        "POST /api/prompts",
+        "POST /api/prompts/subjects",
+        "POST /api/prompts/{prompt_id}/title",
+        "POST /image/enhance-prompt",
+        "POST /image/execute-prompt",
     ]
 
 
@@ -84,8 +116,25 @@ def test_operations_have_summaries_and_ids_of_their_own(document):
 def test_requests_refuse_unknown_fields(document):
     schemas = document["components"]["schemas"]
 
-    assert [name for name in schemas if name.endswith("Body")] == ["GenerationBody", "VariationBody"]
-    assert all(schemas[name]["additionalProperties"] is False for name in ("GenerationBody", "VariationBody"))
+    bodies = [name for name in schemas if name.endswith("Body")]
+    assert bodies == [
+        "CancelBody",
+        "ChangeBody",
+        "ClearBody",
+        "DropBody",
+        "EnhanceBody",
+        "ExecuteBody",
+        "GenerationBody",
+        "ImagineBody",
+        "PauseBody",
+        "ReplayBody",
+        "RetryBody",
+        "RetryManyBody",
+        "SubjectsBody",
+        "VariationBody",
+        "WriteBody",
+    ]
+    assert all(schemas[name]["additionalProperties"] is False for name in bodies)
 
 
 def test_the_documented_example_is_the_marketing_platforms_own(document):

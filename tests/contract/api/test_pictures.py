@@ -77,7 +77,7 @@ async def test_a_picture_that_is_not_published_yet_is_not_found(counter):
     await counter.submit(a_variation_request())
 
     problem = the_problem(await counter.get(f"{ALIAS}/square"), 404)
-    assert problem["detail"] == f"'square' of {NAME} is not published (yet)"
+    assert problem["detail"] == f"no picture 'square' of a variation {NAME!r} is published (yet)"
 
 
 async def test_names_stay_on_the_old_pictures_while_the_variation_is_made_again(counter):

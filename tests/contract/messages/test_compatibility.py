@@ -44,9 +44,8 @@ def test_the_baseline_has_the_envelope_and_the_public_events():
 @pytest.mark.parametrize("name", BASELINE)
 def test_losing_any_field_of_any_message_would_be_found(name):
     schemas = all_schemas()
-    fields = list(schemas[name]["properties"])
 
-    for field in fields:
+    for field in BASELINE[name]["properties"]:
         changed = copy.deepcopy(schemas)
         del changed[name]["properties"][field]
 

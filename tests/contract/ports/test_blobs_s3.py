@@ -1,6 +1,8 @@
 """How the S3 adapter fails: which error it raises for what the store does, and how long that may take at most."""
 
 import asyncio
+import socketserver
+import threading
 import time
 from pathlib import Path
 
@@ -251,3 +253,68 @@ async def test_a_store_that_comes_back_is_used_again_without_being_told(tmp_path
     with running_rclone(tmp_path, port=int(server.endpoint.rsplit(":", 1)[1])):
         assert await store.get("j/a.png") == b"pixels"
     await store.close()
+
+
+def stumbling(times: int, status: int = 503, code: str = "InternalError") -> tuple[Answer, list[int]]:
+    """A store that fails so often and then says that there is no such object; and how often it was asked."""
+    asked: list[int] = []
+    failing, working = fixed_answer(status, code), fixed_answer(404)
+
+    def answer(client: socketserver.StreamRequestHandler, closing: threading.Event) -> None:
+        asked.append(len(asked))
+        (failing if len(asked) <= times else working)(client, closing)
+
+    return answer, asked
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+async def test_a_passing_error_of_the_store_is_asked_about_again_at_once(status):
+    answer, asked = stumbling(1, status)
+    with answering(answer) as server:
+        store = s3_blobs(server)
+
+        assert await store.head("j/a.png") is None
+
+        assert len(asked) == 2
+        await store.close()
+
+
+async def test_a_store_that_goes_on_failing_is_unavailable_after_the_second_time():
+    answer, asked = stumbling(99)
+    with answering(answer) as server:
+        store = s3_blobs(server)
+
+        with pytest.raises(BlobsUnavailable, match="with 503"):
+            await store.head("j/a.png")
+
+        assert len(asked) == 2
+        await store.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "error"),
+    [(429, "TooManyRequests", RateLimited), (503, "SlowDown", RateLimited), (403, "", Permanent)],
+)
+async def test_who_asks_to_slow_down_or_refuses_for_good_is_not_asked_again(status, code, error):
+    answer, asked = stumbling(99, status, code)
+    with answering(answer) as server:
+        store = s3_blobs(server)
+
+        with pytest.raises(error):
+            await put(store)
+
+        assert len(asked) == 1
+        await store.close()
+
+
+async def test_a_store_that_is_down_for_all_is_spared_the_repetitions():
+    answer, asked = stumbling(9_999)
+    with answering(answer) as server:
+        store = s3_blobs(server, threads=8)
+
+        outcomes = await asyncio.gather(*(put(store, f"j/{number}") for number in range(100)), return_exceptions=True)
+
+        assert {type(outcome) for outcome in outcomes} == {BlobsUnavailable}
+        # Were each asked about again, there would be 200. Some find their connection closed, and ask nothing.
+        assert len(asked) <= 100 + 10 + 10
+        await store.close()

@@ -85,7 +85,7 @@ async def documents(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIter
             for name, reason in NX_DEVIATIONS.items():
                 if request.node.name.startswith(name):
                     pytest.skip(reason)
-        store = MongoDocuments(server.url, database)
+        store = MongoDocuments(server.url, database, is_trial=not server.is_real)
     await store.prepare(JOBS, OTHERS)
     yield store
     await store.close()

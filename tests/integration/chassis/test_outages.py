@@ -14,7 +14,7 @@ from imagetron_chassis.delivery import Consumer, Facts, Subscription
 from imagetron_chassis.errors import ChassisError
 from imagetron_chassis.hints import listen
 from imagetron_chassis.publishing import BrokerUnavailable, Outgoing, PublishUnconfirmed, RabbitPublisher
-from imagetron_chassis.rpc import RpcClient, serve
+from imagetron_chassis.rpc import RpcClient, RpcServer
 from imagetron_contracts.message import Message
 from imagetron_contracts.rpc import DescribePrompts, PromptsDescribed
 from imagetron_contracts.stages import JobChanged
@@ -127,9 +127,9 @@ def speaks(broker: Broker, facts: Facts, heard: list[int]) -> Callable[[], Await
         return PromptsDescribed(service_version="1", source="offline")
 
     listen(broker, HINTS_JOB_CHANGED, JobChanged, hear)
-    serve(broker, facts, PROMPT_DESCRIBE, answer)
+    RpcServer(broker, facts).answer(PROMPT_DESCRIBE, answer)
     client = RpcClient(broker, facts)
-    return lambda: client.call(DescribePrompts(), PROMPT_DESCRIBE, PromptsDescribed, deadline_seconds=5)
+    return lambda: client.call(DescribePrompts(), PromptsDescribed, deadline_seconds=5)
 
 
 async def is_unwell(broker: Broker) -> bool:

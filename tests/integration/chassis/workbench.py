@@ -184,6 +184,11 @@ class Bench:
         declared = await self.outside.declare_queue(queue, passive=True)
         return declared.declaration_result.message_count or 0
 
+    async def has_no_consumer(self, queue: str) -> bool:
+        """Whether nobody listens to the queue just now."""
+        declared = await self.outside.declare_queue(queue, passive=True)
+        return declared.declaration_result.consumer_count == 0
+
     async def is_empty(self, *queues: str) -> bool:
         return not any([await self.ready(queue) for queue in queues])
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from imagetron_chassis.errors import Permanent
+from imagetron_chassis.errors import Permanent, Transient
 from imagetron_chassis.health import Health
 from imagetron_chassis.lifecycle import Part, Service
 
@@ -87,3 +87,20 @@ async def test_an_error_at_work_stops_every_part():
             raise LookupError
 
     assert parts.story[-2:] == ["stop broker", "stop probes"]
+
+
+async def test_a_part_whose_neighbour_is_away_is_started_again_until_it_is_there():
+    tries: list[int] = []
+
+    async def start() -> None:
+        tries.append(len(tries))
+        if len(tries) < 3:
+            raise Transient("the document store is away")
+
+    async def stop() -> None: ...
+
+    health = Health({})
+    async with Service("test", health, [Part("documents", start, stop)]).running():
+        assert (await health.readiness())[0]
+
+    assert len(tries) == 3

@@ -1,4 +1,4 @@
-"""The decision table of RELIABILITY 5.1: every error class, every try, with and without somebody who waits."""
+"""The decision table: every error class, every try, with and without somebody who waits."""
 
 import pytest
 
@@ -15,6 +15,7 @@ from imagetron_chassis.errors import (
 )
 from imagetron_chassis.verdicts import (
     IN_PLACE_PAUSES_SECONDS,
+    RATE_LIMITED_FOR_SECONDS,
     DeadLetter,
     GiveUp,
     RetryLater,
@@ -114,6 +115,33 @@ def test_a_rate_limit_waits_at_least_as_long_as_it_was_asked_to_and_at_most_the_
     verdict = decide(RateLimited("slow down", retry_after_seconds=asked_seconds), 1, somebody_waits=True)
 
     assert verdict == RetryLater(waits_seconds, spends_a_try=False)
+
+
+A_DAY = 24 * 3600
+
+
+@pytest.mark.parametrize(
+    ("age_seconds", "somebody_waits", "verdict"),
+    [
+        (0, True, RetryLater(30, spends_a_try=False)),
+        (A_DAY, True, RetryLater(30, spends_a_try=False)),
+        (A_DAY + 1, True, GiveUp(FailureCode.MODEL_UNAVAILABLE)),
+        (A_DAY + 1, False, RetryLater(30, spends_a_try=False)),
+        (-600, True, RetryLater(30, spends_a_try=False)),
+    ],
+)
+def test_after_a_day_of_rate_limits_the_owner_is_told(age_seconds: float, somebody_waits: bool, verdict: Verdict):
+    class QueueFull(RateLimited):
+        failure_code = FailureCode.MODEL_UNAVAILABLE
+
+    assert decide(QueueFull("full"), 1, somebody_waits=somebody_waits, age_seconds=age_seconds) == verdict
+
+
+@pytest.mark.parametrize(("error", "retries", "end"), TELLS, ids=lambda value: type(value).__name__)
+def test_age_alone_ends_no_message_that_has_tries_left(error: BaseException, retries: list[Verdict], end: Verdict):
+    first = decide(error, 1, somebody_waits=True, age_seconds=RATE_LIMITED_FOR_SECONDS * 10)
+
+    assert first == [*retries, end][0]
 
 
 @pytest.mark.parametrize("error", [error for error, *_ in TELLS], ids=lambda value: type(value).__name__)

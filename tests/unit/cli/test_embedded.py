@@ -43,6 +43,15 @@ def test_the_generator_is_told_where_triton_is():
     assert environment("generator")["GENERATOR_TRITON_URL"] == "127.0.0.1:8002"
 
 
+def test_the_prompt_service_keeps_its_documents_beside_the_gateways_and_gets_the_callers_language_model():
+    model = {"OPENAI_API_KEY": "sk-1", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "PROMPT_MODEL": "a-model"}
+
+    variables = environment("prompt", **model)
+
+    assert variables["PROMPT_DOCUMENTS_URL"] == "sqlite:////state/documents/prompt.sqlite3"
+    assert {name: variables[name] for name in model} == model
+
+
 def test_what_the_caller_sets_wins_except_for_what_holds_the_stack_together():
     variables = environment("gateway", LOG_FORMAT="console", LOG_LEVEL="debug", AMQP_URL="amqp://x/", GATEWAY_PORT="1")
 

@@ -5,7 +5,7 @@ import pytest
 from imagetron_contracts import topology
 from imagetron_contracts.envelope import MESSAGE_TYPES
 from imagetron_contracts.events import EVENTS
-from imagetron_contracts.rpc import RPC
+from imagetron_contracts.rpc import REQUESTS, RPC, RequestRefused
 from imagetron_contracts.stages import HINTS, STAGE_MESSAGES, FamilyRequested, FamilyStarted, Lane
 from imagetron_contracts.topology import (
     QUEUES,
@@ -17,6 +17,7 @@ from imagetron_contracts.topology import (
     delay_queue,
     exchange_of,
     routing_keys,
+    rpc_queue_of,
 )
 
 QUEUE_NAMES = {
@@ -109,10 +110,25 @@ def test_exchanges_have_these_names():
 
 
 def test_requests_to_the_prompt_service_expire_with_the_patience_of_their_callers():
-    assert [(queue.name, queue.message, queue.time_to_live_seconds) for queue in RPC_QUEUES] == [
-        ("prompt.describe", topology.PROMPT_DESCRIBE.message, 5)
-    ]
-    assert {queue.message for queue in RPC_QUEUES} <= set(RPC)
+    patience = {queue.name: queue.time_to_live_seconds for queue in RPC_QUEUES}
+
+    assert patience.pop("prompt.enhance") == 0.25
+    assert set(patience.values()) == {5}
+    assert [queue.message for queue in RPC_QUEUES] == list(REQUESTS)
+    assert all(rpc_queue_of(request).message is request for request in REQUESTS)
+
+
+def test_requests_that_have_a_language_model_write_are_those_that_cost_money():
+    assert {queue.name for queue in RPC_QUEUES if queue.is_paid} == {
+        "prompt.enhance",
+        "prompt.subjects.propose",
+        "prompt.write",
+        "prompt.retitle",
+    }
+
+
+def test_every_request_has_a_reply_and_may_be_refused():
+    assert set(RPC) == {*REQUESTS, *(request.REPLY for request in REQUESTS), RequestRefused}
 
 
 def test_there_is_one_delay_queue_for_each_delay_named_as_people_say_it():

@@ -15,8 +15,8 @@ from imagetron_contracts.stages import FamilyMessage, Lane
 from imagetron_gateway.adapters.catalogue import BUILT_IN, load_catalogue
 from imagetron_gateway.adapters.jobs import JOBS, DocumentJobs
 from imagetron_gateway.adapters.specs import BlobSpecs
-from imagetron_gateway.domain.job import Job, Parameters
-from imagetron_gateway.usecases import SAGA, NewVariation, admit_waiting, check_due, submit_variation, take_in
+from imagetron_gateway.domain.job import Idempotency, Job, Parameters
+from imagetron_gateway.usecases import SAGA, NewJob, Turns, admit_waiting, check_due, submit_job, take_in
 from support.builders import NOW, a_job_id, url_of
 
 ANNA = Principal(owner="anna", scopes=frozenset({"*"}))
@@ -80,19 +80,42 @@ class Office:
         self.relay = Relay(self.jobs, self.publisher, self.clock)
         self.work = InMemoryBlobs()
         self.specs = BlobSpecs(self.work)
+        self.turns = Turns()
         self._ids = 0
 
     def new_id(self) -> str:
         self._ids += 1
         return a_job_id(self._ids)
 
-    async def submit(self, name: str = "a-beach", principal: Principal = ANNA, **fields: Any) -> Job:
+    async def submit(
+        self,
+        name: str = "a-beach",
+        principal: Principal = ANNA,
+        *,
+        key: str | None = None,
+        fingerprint: str = "this request",
+        **fields: Any,
+    ) -> Job:
         request = replace(a_new_variation(), name=name, **fields)
-        return await submit_variation(request, principal, jobs=self.jobs, clock=self.clock, new_id=self.new_id)
+        submitted = await submit_job(
+            request,
+            principal,
+            jobs=self.jobs,
+            clock=self.clock,
+            new_id=self.new_id,
+            idempotency=Idempotency(key=key, fingerprint=fingerprint) if key else None,
+        )
+        return submitted.job
 
     async def admit(self, lane: Lane = Lane.INTERACTIVE, window: int = 9) -> int:
         admitted = await admit_waiting(
-            lane, window, jobs=self.jobs, specs=self.specs, clock=self.clock, outbox=self.relay
+            lane,
+            window,
+            turns=self.turns,
+            jobs=self.jobs,
+            specs=self.specs,
+            clock=self.clock,
+            outbox=self.relay,
         )
         await self.relay.finish()
         return admitted
@@ -113,7 +136,7 @@ class Office:
         return changed
 
     async def check(self) -> int:
-        due = await check_due(jobs=self.jobs, clock=self.clock, outbox=self.relay, url_of=url_of)
+        due = await check_due(jobs=self.jobs, specs=self.specs, clock=self.clock, outbox=self.relay, url_of=url_of)
         await self.relay.finish()
         return due
 
@@ -134,8 +157,8 @@ class Office:
         return [envelope.type for envelope in self.publisher.envelopes()]
 
 
-def a_new_variation() -> NewVariation:
-    return NewVariation(
+def a_new_variation() -> NewJob:
+    return NewJob(
         name="a-beach",
         category="marketing/seo",
         families=("square", "landscape"),

@@ -6,9 +6,9 @@ from typing import Any
 
 from imagetron_contracts.message import Message
 from imagetron_contracts.stages import FamilyMessage, FamilyRequested
-from imagetron_gateway.domain import saga
+from imagetron_gateway.domain import commands, saga
 from imagetron_gateway.domain.decisions import Decision, Emission
-from imagetron_gateway.domain.job import Job
+from imagetron_gateway.domain.job import Job, JobStatus
 from support.builders import NOW, url_of
 
 
@@ -41,7 +41,15 @@ class Play:
         return self
 
     def regenerate(self) -> "Play":
-        self._follow(saga.regenerate(self.job, self.now))
+        self._follow(commands.regenerate(self.job, self.now))
+        return self
+
+    def retry(self, *families: str) -> "Play":
+        self._follow(commands.retry(self.job, self.now, families))
+        return self
+
+    def cancel(self, expected: JobStatus | None = None) -> "Play":
+        self._follow(commands.cancel(self.job, self.now, url_of, expected))
         return self
 
     def forget(self) -> "Play":

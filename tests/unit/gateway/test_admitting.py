@@ -8,13 +8,16 @@ from imagetron_chassis.documents.memory import InMemoryDocuments
 from imagetron_contracts.spec import RenderSpec, spec_key
 from imagetron_contracts.stages import FamilyRequested, Lane
 from imagetron_gateway.domain.job import FamilyStatus, Job
-from imagetron_gateway.usecases import SAGA, admit_waiting, regenerate_variation
+from imagetron_gateway.usecases import SAGA, Turns, admit_waiting, regenerate_job
 from support.builders import family_published
 from unit.gateway.desks import ANNA, BERT, FailingJobs, Office
 
 
 class AwaySpecs:
     """A work store that is away."""
+
+    async def mark_cancelled(self, job_id: str, revision: int) -> None:
+        raise BlobsUnavailable(f"the marker of {job_id} cannot be written")
 
     async def write(self, job: Job) -> None:
         raise BlobsUnavailable(f"the spec of {job.id} cannot be written")
@@ -26,10 +29,12 @@ class RivalSpecs:
     def __init__(self, office: Office) -> None:
         self._office = office
 
+    async def mark_cancelled(self, job_id: str, revision: int) -> None: ...
+
     async def write(self, job: Job) -> None:
         await self._office.admit()
         await self._office.take_in(*(family_published(job, family) for family in job.families))
-        await regenerate_variation(job.id, ANNA, jobs=self._office.jobs, clock=self._office.clock)
+        await regenerate_job(job.id, ANNA, jobs=self._office.jobs, clock=self._office.clock)
 
 
 def requested(office: Office) -> list[tuple[str, str]]:
@@ -133,7 +138,13 @@ async def test_nobody_is_asked_while_the_spec_cannot_be_written():
 
     with pytest.raises(BlobsUnavailable):
         await admit_waiting(
-            Lane.INTERACTIVE, 9, jobs=office.jobs, specs=AwaySpecs(), clock=office.clock, outbox=office.relay
+            Lane.INTERACTIVE,
+            9,
+            turns=Turns(),
+            jobs=office.jobs,
+            specs=AwaySpecs(),
+            clock=office.clock,
+            outbox=office.relay,
         )
 
     assert await office.read(job.id) == job
@@ -159,7 +170,13 @@ async def test_a_revision_whose_spec_is_not_written_yet_is_not_asked_for():
     job = await office.submit(families=("square",))
 
     await admit_waiting(
-        Lane.INTERACTIVE, 9, jobs=office.jobs, specs=RivalSpecs(office), clock=office.clock, outbox=office.relay
+        Lane.INTERACTIVE,
+        9,
+        turns=Turns(),
+        jobs=office.jobs,
+        specs=RivalSpecs(office),
+        clock=office.clock,
+        outbox=office.relay,
     )
 
     assert (await office.read(job.id)).revision == 2
@@ -169,6 +186,8 @@ async def test_a_revision_whose_spec_is_not_written_yet_is_not_asked_for():
 
 async def test_families_that_somebody_else_admitted_meanwhile_are_not_asked_for_twice():
     class OtherReplica:
+        async def mark_cancelled(self, job_id: str, revision: int) -> None: ...
+
         async def write(self, job: Job) -> None:
             assert job.revision == 1
             await office.admit()
@@ -176,7 +195,13 @@ async def test_families_that_somebody_else_admitted_meanwhile_are_not_asked_for_
     office = Office()
     await office.submit(families=("square",))
     await admit_waiting(
-        Lane.INTERACTIVE, 9, jobs=office.jobs, specs=OtherReplica(), clock=office.clock, outbox=office.relay
+        Lane.INTERACTIVE,
+        9,
+        turns=Turns(),
+        jobs=office.jobs,
+        specs=OtherReplica(),
+        clock=office.clock,
+        outbox=office.relay,
     )
     await office.relay.finish()
 

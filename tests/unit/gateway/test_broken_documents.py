@@ -10,7 +10,7 @@ from imagetron_chassis.principals import Principal
 from imagetron_contracts.stages import Lane
 from imagetron_gateway.adapters.jobs import JOBS, DocumentJobs, JobUnreadable
 from imagetron_gateway.domain.job import FamilyStatus, Job
-from imagetron_gateway.usecases import SAGA, admit_waiting
+from imagetron_gateway.usecases import SAGA, Turns, admit_waiting
 from unit.gateway.desks import ANNA, Office
 
 
@@ -19,6 +19,8 @@ class FussySpecs:
 
     def __init__(self, *refused: str) -> None:
         self._refused = refused
+
+    async def mark_cancelled(self, job_id: str, revision: int) -> None: ...
 
     async def write(self, job: Job) -> None:
         if job.id in self._refused:
@@ -56,7 +58,9 @@ async def test_a_job_that_cannot_be_admitted_leaves_its_room_to_those_behind_it(
     specs = FussySpecs(*(job.id for job in bad))
 
     with pytest.raises(Permanent, match=bad[0].id):
-        await admit_waiting(Lane.INTERACTIVE, 3, jobs=office.jobs, specs=specs, clock=office.clock, outbox=office.relay)
+        await admit_waiting(
+            Lane.INTERACTIVE, 3, turns=Turns(), jobs=office.jobs, specs=specs, clock=office.clock, outbox=office.relay
+        )
     await office.relay.finish()
 
     assert await statuses(office, good) == {FamilyStatus.ADMITTED}

@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 
 from imagetron_contracts.failures import FailureCode
-from imagetron_gateway.domain.job import FamilyStatus, JobStatus
-from imagetron_gateway.domain.saga import MAX_REQUESTS
+from imagetron_contracts.stages import Lane
+from imagetron_gateway.domain import saga
+from imagetron_gateway.domain.job import FamilyStatus, JobStatus, OutboxEntry
 from support.builders import (
     JOB_ID,
     NOW,
@@ -22,6 +23,7 @@ from support.builders import (
 from unit.gateway.playing import Play, indexes_asked_for, seconds_until
 
 BUDGET = 100.0
+ASKED = saga.MAX_REQUESTS[Lane.INTERACTIVE]
 
 
 def waited(play: Play) -> float:
@@ -40,7 +42,7 @@ def asked_until_it_failed(play: Play) -> list[float]:
 
 
 def test_work_that_answers_nothing_is_asked_for_again_when_its_time_is_up_and_not_before():
-    play = Play(an_admitted_job()).later(60 + BUDGET - 0.001)
+    play = Play(an_admitted_job()).later(30 + BUDGET - 0.001)
     assert not play.tick()
 
     play.later(0.001)
@@ -63,20 +65,39 @@ def test_the_time_between_two_requests_doubles_and_the_last_silence_ends_in_work
     play = Play(an_admitted_job())
     waits = asked_until_it_failed(play)
 
-    assert waits == [60 * 2**sent + BUDGET for sent in range(MAX_REQUESTS)]
-    assert len(play.requests) == MAX_REQUESTS - 1
+    assert waits == [30 * 2**sent + BUDGET for sent in range(ASKED)]
+    assert len(play.requests) == ASKED - 1
     assert play.event_types == ["FAMILY_FAILED", "VARIATION_FAILED"]
     failed = play.event("FAMILY_FAILED")
     assert (failed["code"], failed["stage"], failed["retryable"]) == ("work_lost", "generating", True)
-    assert failed["message"] == f"no answer after asking {MAX_REQUESTS} times; please quote {JOB_ID}"
+    assert failed["message"] == f"no answer after asking {ASKED} times; please quote {JOB_ID}"
     failure = play.job.families["square"].failure
     assert failure is not None
     assert failure.support_id == JOB_ID
     assert (play.job.status, play.job.next_check_at) == (JobStatus.FAILED, None)
 
 
-def test_the_requests_bridge_an_outage_of_an_hour():
-    assert sum(asked_until_it_failed(Play(an_admitted_job()))) > 3600
+def test_who_waits_hears_of_an_outage_of_all_workers_after_half_an_hour_and_batch_work_outlasts_a_night():
+    assert 1800 < sum(asked_until_it_failed(Play(an_admitted_job()))) < 3600
+    assert 12 * 3600 < sum(asked_until_it_failed(Play(an_admitted_job(lane=Lane.BATCH)))) < 24 * 3600
+
+
+def test_an_outage_of_the_broker_spends_no_request():
+    """What is still in the outbox nobody has heard: asking again says nothing new."""
+    play = Play(a_job()).admit()
+    request = play.requests[0]
+    unsent = OutboxEntry(id=request.message_id(), exchange="imagetron.stages", routing_key="", body="")
+    play.job = play.job.model_copy(update={"outbox": (unsent,)})
+    play.forget()
+
+    for _ in range(1000):
+        waited(play)
+        assert play.tick()
+    assert (play.requests, play.job.families["square"].requests_sent) == ([], 1)
+    play.job = play.job.model_copy(update={"outbox": ()})
+    waited(play)
+    play.tick()
+    assert play.requests == [request]
 
 
 def test_nothing_is_asked_after_the_end():
@@ -89,7 +110,7 @@ def test_nothing_is_asked_after_the_end():
 def test_work_that_has_begun_gets_its_budget_from_then_on():
     play = Play(an_admitted_job()).later(150).hear(a_family_started(at=NOW + timedelta(seconds=150)))
 
-    assert seconds_until(play.job.next_check_at, play.now) == BUDGET + 180
+    assert seconds_until(play.job.next_check_at, play.now) == BUDGET + 45
 
 
 def test_a_start_that_was_heard_of_gives_no_new_time():
@@ -104,7 +125,28 @@ def test_work_that_began_anew_gets_its_budget_again():
     play = Play(an_admitted_job()).hear(a_family_started()).later(100)
     play.hear(a_family_started(at=play.now))
 
-    assert seconds_until(play.job.next_check_at, play.now) == BUDGET + 180
+    assert seconds_until(play.job.next_check_at, play.now) == BUDGET + 45
+
+
+@pytest.mark.parametrize("heard", [(renders_generated(),), (renders_generated(), derivatives_rendered())])
+def test_what_the_model_has_done_is_looked_after_within_seconds_not_minutes(heard):
+    play = Play(an_admitted_job()).hear(a_family_started(), *heard)
+
+    assert seconds_until(play.job.next_check_at, play.now) == 45
+
+
+def test_images_that_the_model_still_owes_keep_their_time():
+    play = Play(an_admitted_job(a_family("square", images=2))).hear(a_family_started(indexes=(0, 1)))
+    play.hear(renders_generated(indexes=(0,)))
+
+    assert seconds_until(play.job.next_check_at, play.now) == BUDGET + 45
+
+
+def test_facts_that_were_heard_before_put_nothing_off():
+    play = Play(an_admitted_job()).hear(a_family_started(), renders_generated()).later(30)
+    play.hear(renders_generated(), a_family_started())
+
+    assert seconds_until(play.job.next_check_at, play.now) == 15
 
 
 def test_only_open_images_are_asked_for_again():

@@ -4,7 +4,7 @@ import pytest
 
 from imagetron_contracts.failures import FailureCode
 from imagetron_contracts.families import PictureName
-from imagetron_gateway.domain import saga
+from imagetron_gateway.domain import commands, saga
 from imagetron_gateway.domain.job import ImageStatus, JobStatus
 from imagetron_gateway.domain.pictures import picture_of
 from support.builders import (
@@ -36,14 +36,14 @@ def shown_revision(play: Play, family: str = "square") -> int | None:
 
 @pytest.mark.parametrize("job", [a_job(), an_admitted_job()])
 def test_a_variation_that_has_not_ended_cannot_be_regenerated(job):
-    with pytest.raises(saga.NotAllowed, match="the variation is queued; it can be regenerated when it has ended"):
-        saga.regenerate(job, job.created_at)
+    with pytest.raises(commands.NotAllowed, match="the variation is queued; it can be regenerated when it has ended"):
+        commands.regenerate(job, job.created_at)
 
 
 def test_a_running_variation_cannot_be_regenerated():
     play = Play(an_admitted_job()).hear(renders_generated())
 
-    with pytest.raises(saga.NotAllowed, match="running"):
+    with pytest.raises(commands.NotAllowed, match="running"):
         play.regenerate()
 
 

@@ -5,10 +5,10 @@ import pytest
 from imagetron_chassis.principals import LOCAL
 from imagetron_contracts.spec import RenderSpec, spec_key
 from imagetron_contracts.stages import Lane
+from imagetron_gateway.domain.commands import NotAllowed
 from imagetron_gateway.domain.job import FamilyStatus, JobStatus
-from imagetron_gateway.domain.saga import NotAllowed
 from imagetron_gateway.ports import InvalidCursor, NameTaken
-from imagetron_gateway.usecases import SAGA, JobMissing, regenerate_variation
+from imagetron_gateway.usecases import SAGA, JobMissing, regenerate_job
 from support.builders import a_job_id, family_published
 from unit.gateway.desks import ANNA, BERT, Office
 
@@ -64,10 +64,11 @@ async def test_what_belongs_to_somebody_else_does_not_exist():
     assert await office.jobs.get(job.id, BERT) is None
     assert await office.jobs.by_name(job.name, BERT) is None
     assert (await office.jobs.page(BERT, after=None, limit=10)).jobs == []
-    assert await office.jobs.waiting(Lane.INTERACTIVE, BERT, limit=10) == []
+    assert await office.jobs.waiting(Lane.INTERACTIVE, "anna", BERT, limit=10) == []
+    assert await office.jobs.waiting_owners(Lane.INTERACTIVE, BERT, after=None, limit=10) == []
     assert await office.jobs.in_flight(BERT) == {}
     with pytest.raises(JobMissing, match=job.id):
-        await regenerate_variation(job.id, BERT, jobs=office.jobs, clock=office.clock)
+        await regenerate_job(job.id, BERT, jobs=office.jobs, clock=office.clock)
 
 
 @pytest.mark.parametrize("principal", [ANNA, LOCAL, SAGA])
@@ -129,7 +130,7 @@ async def test_regenerating_stores_the_next_revision_and_its_spec_is_written_bef
     await office.admit()
     await office.take_in(family_published(job))
 
-    regenerated = await regenerate_variation(job.id, ANNA, jobs=office.jobs, clock=office.clock)
+    regenerated = (await regenerate_job(job.id, ANNA, jobs=office.jobs, clock=office.clock)).job
     await office.admit()
 
     assert (regenerated.revision, regenerated.status) == (2, JobStatus.QUEUED)
@@ -146,12 +147,12 @@ async def test_a_job_that_has_not_ended_is_not_regenerated():
     job = await office.submit()
 
     with pytest.raises(NotAllowed):
-        await regenerate_variation(job.id, ANNA, jobs=office.jobs, clock=office.clock)
+        await regenerate_job(job.id, ANNA, jobs=office.jobs, clock=office.clock)
     assert await office.read(job.id) == job
 
 
 async def test_regenerating_what_does_not_exist_is_refused():
     office = Office()
 
-    with pytest.raises(JobMissing, match="no variation nowhere"):
-        await regenerate_variation("nowhere", ANNA, jobs=office.jobs, clock=office.clock)
+    with pytest.raises(JobMissing, match="no job nowhere"):
+        await regenerate_job("nowhere", ANNA, jobs=office.jobs, clock=office.clock)

@@ -12,12 +12,13 @@ from imagetron_generator.domain.work_format import digest_of
 from imagetron_generator.ports import (
     ModelFailed,
     ModelOutOfMemory,
+    ModelPaused,
     ModelRefused,
     ModelTimedOut,
     ModelUnavailable,
     QueueFull,
 )
-from imagetron_generator.usecases.render_family import TRIES_FOR_THE_REST, SpecUnusable
+from imagetron_generator.usecases.render_family import SpecUnusable
 from support.eventually import eventually
 from unit.generator.bench import JOB, NEGATIVE_PROMPT, PROMPT, Bench, a_request, a_spec
 
@@ -129,7 +130,7 @@ async def test_one_image_that_fails_for_good_leaves_the_others(bench):
     assert fact.indexes() == (0, 1, 2)
 
 
-@pytest.mark.parametrize("error", [ModelOutOfMemory("too big"), ModelTimedOut("too slow"), ModelFailed("broke")])
+@pytest.mark.parametrize("error", [ModelTimedOut("too slow"), ModelFailed("broke")])
 async def test_good_images_do_not_wait_for_one_whose_next_try_would_cost_as_much_again(bench, error):
     bench.model = InMemoryImageModel(None, error)
 
@@ -143,7 +144,7 @@ async def test_good_images_wait_a_few_tries_for_one_that_the_model_did_not_begin
     bench.model = InMemoryImageModel(None, error)
 
     with pytest.raises(type(error)):
-        await bench.render(a_request(0, 1), tries=TRIES_FOR_THE_REST)
+        await bench.render(a_request(0, 1), tries=3)
 
     assert [image.index for image in only(await bench.render(a_request(0, 1), tries=2)).images] == [0, 1]
     assert [request.seed for request in bench.model.requests] == [11, 22, 22]
@@ -152,9 +153,51 @@ async def test_good_images_wait_a_few_tries_for_one_that_the_model_did_not_begin
 async def test_good_images_go_on_alone_when_the_tries_for_the_rest_are_spent(bench):
     bench.model = InMemoryImageModel(None, ModelUnavailable("restarting"))
 
-    fact = only(await bench.render(a_request(0, 1), tries=TRIES_FOR_THE_REST + 1))
+    fact = only(await bench.render(a_request(0, 1), tries=4))
 
     assert [(error.index, error.code) for error in fact.errors] == [(1, FailureCode.MODEL_UNAVAILABLE)]
+
+
+async def test_good_images_wait_once_for_one_that_did_not_fit_into_the_memory(bench):
+    bench.model = InMemoryImageModel(None, ModelOutOfMemory("too big"), ModelOutOfMemory("too big"))
+
+    with pytest.raises(ModelOutOfMemory):
+        await bench.render(a_request(0, 1), tries=1)
+
+    fact = only(await bench.render(a_request(0, 1), tries=2))
+    assert [(error.index, error.code) for error in fact.errors] == [(1, FailureCode.OUT_OF_MEMORY)]
+
+
+PAUSED = ModelPaused("calls are paused")
+
+
+@pytest.mark.parametrize("tries", [1, 99])
+@pytest.mark.parametrize("others", [(), (None,), (ModelRefused("no"),), (ModelUnavailable("restarting"),)])
+async def test_a_family_goes_back_without_spending_a_try_if_an_image_was_held_back(bench, others, tries):
+    bench.model = InMemoryImageModel(*others, *[PAUSED] * 3)
+
+    with pytest.raises(ModelPaused):
+        await bench.render(a_request(0, 1, 2), tries=tries)
+
+
+@pytest.mark.parametrize("tries", [1, 99])
+async def test_a_family_whose_own_call_broke_spends_a_try_although_the_others_were_held_back(bench, tries):
+    bench.model = InMemoryImageModel(ModelTimedOut("hangs"), PAUSED, PAUSED)
+
+    with pytest.raises(ModelTimedOut):
+        await bench.render(a_request(0, 1, 2), tries=tries)
+
+
+async def test_good_images_are_not_lost_to_one_that_makes_the_server_hang_each_time(bench):
+    bench.model = InMemoryImageModel(None, ModelTimedOut("hangs"), PAUSED)
+
+    fact = only(await bench.render(a_request(0, 1, 2), tries=3))
+
+    assert [image.index for image in fact.images] == [0]
+    assert [(error.index, error.code) for error in fact.errors] == [
+        (1, FailureCode.DEADLINE_EXCEEDED),
+        (2, FailureCode.MODEL_UNAVAILABLE),
+    ]
 
 
 async def test_when_every_image_fails_the_error_speaks_for_all(bench):

@@ -24,6 +24,11 @@ def test_the_preview_model_is_watched_unless_others_are_named():
     assert load(Settings, "generator", NEEDED).health_models == ("preview",)
 
 
+def test_at_least_one_model_is_watched_because_nothing_else_would_end_a_pause():
+    with pytest.raises(WrongConfiguration, match="GENERATOR_HEALTH_MODELS"):
+        load(Settings, "generator", {**NEEDED, "GENERATOR_HEALTH_MODELS": " , "})
+
+
 def test_a_url_in_place_of_host_and_port_is_refused_by_its_name():
     with pytest.raises(WrongConfiguration, match="GENERATOR_TRITON_URL"):
         load(Settings, "generator", {**NEEDED, "GENERATOR_TRITON_URL": "http://triton:8001"})

@@ -4,6 +4,7 @@ from collections import Counter
 import pytest
 
 from imagetron_contracts.stages import Lane
+from imagetron_generator.ports import ModelPaused
 from imagetron_generator.usecases.slots import Slots, SlotsBusy
 from support.eventually import eventually
 
@@ -159,3 +160,50 @@ async def test_closing_sends_everybody_away_who_waits_or_comes_later_and_leaves_
     assert all(families.tasks[name].cancelled() for name in ("batch", "interactive", "late"))
     await families.end("running")
     assert families.began == ["running"]
+
+
+async def test_pausing_sends_back_everybody_who_waits_or_comes_and_leaves_the_working_ones_alone():
+    families = Families(Slots(1, handover_seconds=0))
+    await families.come("running", Lane.BATCH)
+    await families.come("batch", Lane.BATCH)
+    await families.come("interactive", Lane.INTERACTIVE)
+
+    families.slots.pause()
+    await families.come("late", Lane.BATCH)
+
+    for name in ("batch", "interactive", "late"):
+        with pytest.raises(ModelPaused):
+            await families.tasks[name]
+    await families.end("running")
+    families.slots.resume()
+    await families.come("next", Lane.BATCH)
+    await families.begun("running", "next")
+
+
+async def test_a_family_that_is_cancelled_in_the_moment_of_a_pause_takes_no_slot_with_it():
+    families = Families(Slots(1))
+    await families.come("running", Lane.BATCH)
+    await families.come("leaving", Lane.BATCH)
+
+    families.slots.pause()
+    families.tasks["leaving"].cancel()
+    await asyncio.wait([families.tasks["leaving"]])
+    families.slots.resume()
+    await families.come("next", Lane.BATCH)
+    assert families.began == ["running"]
+
+    await families.end("running")
+    await families.begun("running", "next")
+
+
+async def test_a_family_that_has_left_before_the_pause_is_passed_over():
+    families = Families(Slots(1))
+    await families.come("running", Lane.BATCH)
+    await families.come("leaving", Lane.BATCH)
+
+    families.tasks["leaving"].cancel()
+    families.slots.pause()
+
+    await asyncio.wait([families.tasks["leaving"]])
+    assert families.tasks["leaving"].cancelled()
+    await families.end("running")

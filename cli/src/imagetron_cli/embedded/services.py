@@ -53,6 +53,8 @@ def service_environment(
         fixed |= {"GATEWAY_HOST": LOOPBACK, "GATEWAY_PORT": str(ports.gateway)}
     else:
         fixed |= {"PROBES_HOST": LOOPBACK, "PROBES_PORT": str(probe_port(name, ports))}
+    if name == "prompt":
+        unless_given |= {"PROMPT_DOCUMENTS_URL": f"sqlite:///{state.documents / 'prompt.sqlite3'}"}
     if name == "generator":
         fixed |= {"GENERATOR_TRITON_URL": f"{LOOPBACK}:{ports.triton_grpc}"}
     return {**unless_given, **inherited, **fixed}

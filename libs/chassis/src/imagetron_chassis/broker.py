@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from aio_pika import Channel as PlainChannel
 from aio_pika import IncomingMessage
-from aio_pika.abc import AbstractRobustExchange, AbstractRobustQueue
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 from faststream.message import StreamMessage
 from faststream.rabbit import Channel, ExchangeType, QueueType, RabbitBroker, RabbitExchange, RabbitQueue
@@ -27,6 +26,7 @@ _EXCHANGE_TYPES = {
 RECONNECT_SECONDS = 1.0
 RESTORE_TOPOLOGY_SECONDS = 30.0
 HEARTBEAT_SECONDS = 15
+_NEVER_REACHED = 1_000_000_000
 
 
 class Broker:
@@ -39,8 +39,9 @@ class Broker:
         self.consuming = _connection(url, service, Channel(prefetch_count=1))
         self.publishing = _connection(url, service, Channel(on_return_raises=True))
         self.publisher = RabbitPublisher(self.publishing)
-        self._queues: list[str] = []
-        self._declared: list[AbstractRobustExchange | AbstractRobustQueue] = []
+        self._consumed: dict[str, bool] = {}
+        self._exchanges: list[RabbitExchange] = []
+        self._bindings: list[tuple[RabbitQueue, str, str]] = []
         self._restoring = Periodic("topology", RESTORE_TOPOLOGY_SECONDS, self.restore_topology, begins_at_once=False)
 
     async def connect(self) -> None:
@@ -62,7 +63,8 @@ class Broker:
 
     async def declare_topology(self) -> None:
         """Declare everything of the contracts' topology: from its first moment a service can publish without a return."""
-        self._declared.clear()
+        self._exchanges.clear()
+        self._bindings.clear()
         for name, kind in _EXCHANGE_TYPES.items():
             await self._declare_exchange(RabbitExchange(name.value, type=kind, durable=True))
         for queue in topology.QUEUES:
@@ -76,13 +78,19 @@ class Broker:
         Without its delay queues a consumer could not put off a message, and would hold it instead.
         """
         try:
-            for declared in self._declared:
-                await declared.restore()
+            # A queue that cannot be made closes the channel that asked. The one that publishes would stay closed: it opens
+            # itself again together with everything that was declared on it, or not at all.
+            async with PlainChannel(await self.publishing.connect(), publisher_confirms=False) as channel:
+                for exchange in self._exchanges:
+                    await channel.declare_exchange(exchange.name, exchange.type.value, durable=exchange.durable)
+                for queue, source, routing_key in self._bindings:
+                    declared = await channel.declare_queue(queue.name, durable=queue.durable, arguments=queue.arguments)
+                    await declared.bind(source, routing_key=routing_key)
         except (AMQPError, ChannelInvalidStateError, OSError, RuntimeError) as error:
             raise TopologyUnknown(f"the topology cannot be declared again: {type(error).__name__}") from error
 
     async def consumers_exist(self) -> None:
-        """Raise unless every queue we consume exists and has a consumer. TCP being up says nothing of the kind.
+        """Raise unless every queue we consume exists and, where it is not paused, has a consumer. TCP being up says nothing.
 
         Asks on the consuming connection: the other one does not answer while the broker is short of memory or disk,
         and a gateway that only cannot publish can still take jobs.
@@ -90,17 +98,18 @@ class Broker:
         try:
             # The connection's own channels are robust: one that a missing queue closes would open itself again, for ever.
             async with PlainChannel(await self.consuming.connect(), publisher_confirms=False) as channel:
-                for name in self._queues:
+                for name in tuple(self._consumed):
                     declared = await channel.declare_queue(name, passive=True)
-                    if not declared.declaration_result.consumer_count:
+                    # Looked up only now: a pause that begins while we ask must not read as a lost consumer.
+                    if self._consumed[name] and not declared.declaration_result.consumer_count:
                         raise ConsumerMissing(f"nobody consumes {name}")
         # aio-pika answers with RuntimeError while it has no connection.
         except (AMQPError, ChannelInvalidStateError, OSError, RuntimeError) as error:
             raise ConsumerMissing(f"our queues cannot be seen: {type(error).__name__}") from error
 
-    def watch(self, queues: Sequence[str]) -> None:
-        """Count these queues' consumers in `consumers_exist`."""
-        self._queues.extend(queues)
+    def watch(self, queues: Sequence[str], *, are_consumed: bool = True) -> None:
+        """Look at these queues in `consumers_exist`; at their consumers too, unless they are paused on purpose."""
+        self._consumed.update(dict.fromkeys(queues, are_consumed))
 
     async def close(self) -> None:
         await self._restoring.stop()
@@ -108,10 +117,15 @@ class Broker:
         await self.publishing.stop()
 
     async def _declare_with_dead_letters(self, queue: Queue) -> None:
-        dead = await self._declare_queue(RabbitQueue(queue.dead_letters, queue_type=QueueType.QUORUM))
-        await dead.bind(Exchange.DEAD.value, routing_key=queue.name)
-        work = await self._declare_queue(work_queue(queue))
-        await work.bind(queue.exchange.value, routing_key=queue.routing_key)
+        dead = RabbitQueue(
+            queue.dead_letters,
+            queue_type=QueueType.QUORUM,
+            # Every look at a letter counts as a delivery, and RabbitMQ 4 drops a message after 20 of them. "No limit"
+            # is -1 there, which 3.10 refuses; a billion looks are out of reach on both.
+            arguments={"x-delivery-limit": _NEVER_REACHED},
+        )
+        await self._declare_bound(dead, Exchange.DEAD.value, queue.name)
+        await self._declare_bound(work_queue(queue), queue.exchange.value, queue.routing_key)
 
     async def _declare_delay(self, seconds: int) -> None:
         name = topology.delay_queue(seconds)
@@ -127,16 +141,16 @@ class Broker:
                 "x-overflow": "reject-publish",
             },
         )
-        declared = await self._declare_queue(delay)
-        await declared.bind(name)
+        await self._declare_bound(delay, name, name)
 
     async def _declare_exchange(self, exchange: RabbitExchange) -> None:
-        self._declared.append(await self.publishing.declare_exchange(exchange))
+        await self.publishing.declare_exchange(exchange)
+        self._exchanges.append(exchange)
 
-    async def _declare_queue(self, queue: RabbitQueue) -> AbstractRobustQueue:
+    async def _declare_bound(self, queue: RabbitQueue, source: str, routing_key: str) -> None:
         declared = await self.publishing.declare_queue(queue)
-        self._declared.append(declared)
-        return declared
+        await declared.bind(source, routing_key=routing_key)
+        self._bindings.append((queue, source, routing_key))
 
 
 class TopologyUnknown(Transient):

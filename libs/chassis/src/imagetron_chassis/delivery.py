@@ -7,7 +7,6 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, assert_never
 
@@ -19,14 +18,17 @@ from opentelemetry import metrics, trace
 from structlog.contextvars import bound_contextvars
 
 from imagetron_chassis import semconv
-from imagetron_chassis.broker import Broker, work_queue
+from imagetron_chassis.broker import RECONNECT_SECONDS, Broker, work_queue
 from imagetron_chassis.clock import Clock
 from imagetron_chassis.errors import ChassisError, Transient, UnknownOutcome
+from imagetron_chassis.faults import fault_point
+from imagetron_chassis.intake import Intake, stop_consuming
 from imagetron_chassis.logs import log
 from imagetron_chassis.publishing import Outgoing, Publisher, outgoing
+from imagetron_chassis.retry_budget import RetryBudget
 from imagetron_chassis.telemetry import context_of, traceparent
 from imagetron_chassis.verdicts import IN_PLACE_PAUSES_SECONDS, DeadLetter, GiveUp, RetryLater, Verdict, decide
-from imagetron_contracts.envelope import Envelope, UnreadableMessage, decode
+from imagetron_contracts.envelope import Envelope, UnreadableMessage, decode, with_try
 from imagetron_contracts.failures import FailureCode
 from imagetron_contracts.message import Message
 from imagetron_contracts.topology import Queue, delay_queue
@@ -34,7 +36,6 @@ from imagetron_contracts.topology import Queue, delay_queue
 # RabbitMQ closes a channel whose delivery is not answered within 30 minutes by default; ours end at a third of that.
 HOLD_SECONDS: Final = 600.0
 _HAND_BACK_PAUSE_SECONDS: Final = 1.0
-_STOP_CONSUMING_SECONDS: Final = 5.0
 
 
 class HeldTooLong(UnknownOutcome):
@@ -89,6 +90,10 @@ class Facts:
         """Send something already wrapped."""
         await self._publisher.send(message)
 
+    def age_seconds(self, envelope: Envelope) -> float:
+        """How long ago this was said first: a message keeps its time however often it is sent again."""
+        return (self._clock.now() - envelope.time).total_seconds()
+
     def wrap(self, fact: Message, *, cause: Envelope | None = None) -> Envelope:
         """The envelope of a fact, in the current trace."""
         job_id = getattr(fact, "job_id", None) or (cause.correlationid if cause else None)
@@ -99,7 +104,10 @@ class Facts:
 
 
 class Consumer:
-    """All subscriptions of one service. `start` consumes; `drain` stops taking, finishes or hands back what is in hand."""
+    """All subscriptions of one service. `start` consumes; `drain` stops taking, finishes or hands back what is in hand.
+
+    One retry budget for all: a service's queues lead to the same dependency, and it is that one which must be spared.
+    """
 
     def __init__(
         self,
@@ -114,22 +122,50 @@ class Consumer:
         self._hand_back_seconds = hand_back_seconds
         self._in_hand: set[asyncio.Task[None]] = set()
         self._draining = asyncio.Event()
+        self._queues = [subscription.queue.name for subscription in subscriptions]
+        self._retries = RetryBudget()
         meter = metrics.get_meter(__name__)
         self._deliveries = meter.create_counter(*semconv.DELIVERIES)
         self._seconds = meter.create_histogram(*semconv.DELIVERY_SECONDS)
         self._subscribers = [self._subscribe(subscription) for subscription in subscriptions]
-        broker.watch([subscription.queue.name for subscription in subscriptions])
+        self._intake = Intake(self._subscribers)
+        broker.watch(self._queues)
 
     async def start(self) -> None:
-        await self._broker.consuming.start()
+        """Returns once the broker has made every consumer, however long it is away meanwhile."""
+        while True:
+            if await self._has_begun():
+                break
+            await asyncio.sleep(RECONNECT_SECONDS)
+        await self._intake.start()
+
+    async def _has_begun(self) -> bool:
+        try:
+            await self._broker.consuming.start()
+        # aio-pika answers with RuntimeError while it has no connection.
+        except (AMQPError, ChannelInvalidStateError, OSError, RuntimeError) as error:
+            log().warning("consuming_not_begun", reason=str(error) or type(error).__name__)
+            await asyncio.gather(*(stop_consuming(subscriber) for subscriber in self._subscribers))
+            return False
+        return True
+
+    def pause(self) -> None:
+        """Take nothing new until `resume`: messages stay in their queues, where other processes find them.
+
+        What is in hand goes on. Deliberately without consumers, the service stays ready.
+        """
+        self._broker.watch(self._queues, are_consumed=False)
+        self._intake.shut()
+
+    def resume(self) -> None:
+        """Consume again."""
+        self._broker.watch(self._queues)
+        self._intake.open()
 
     async def drain(self, grace_seconds: float) -> None:
         """Take nothing new; wait for what is in hand; what does not finish in time goes back to its queue, confirmed."""
         self._draining.set()
-        with suppress(TimeoutError):
-            # A broker that does not answer must not keep us from handing back: its deliveries end with the connection.
-            async with asyncio.timeout(_STOP_CONSUMING_SECONDS):
-                await asyncio.gather(*(_stop(subscriber) for subscriber in self._subscribers))
+        await self._intake.stop()
         if not self._in_hand:
             return
         _, unfinished = await asyncio.wait(self._in_hand, timeout=grace_seconds)
@@ -200,9 +236,11 @@ class Consumer:
         self._count(queue, outcome, started)
 
     async def _handle(self, subscription: Subscription, message: RabbitMessage, envelope: Envelope) -> str:
+        fault_point("delivery.received")
         try:
             async with asyncio.timeout(subscription.deadline_seconds) as deadline:
                 facts = await self._with_patience(subscription, envelope)
+                fault_point("delivery.before_facts")
                 await self._facts.publish(*facts, cause=envelope)
         except asyncio.CancelledError as error:
             if not _is_cancelled():
@@ -216,15 +254,19 @@ class Consumer:
         except Exception as error:  # noqa: BLE001 - the one place that answers for every error of a handler
             late = HeldTooLong(f"not done within {subscription.deadline_seconds:g} s")
             return await self._answer_for(late if deadline.expired() else error, subscription, message, envelope)
+        fault_point("delivery.before_ack")
         await self._answer(message.ack())
         return "done"
 
     async def _with_patience(self, subscription: Subscription, envelope: Envelope) -> Sequence[Message]:
-        """Try at once again after a transient error, twice: most are over by then."""
+        """Try at once again after a transient error, twice: most are over by then. Not in an outage: see RetryBudget."""
+        self._retries.request()
         for pause in IN_PLACE_PAUSES_SECONDS:
             try:
                 return await subscription.handle(envelope)
             except Transient as error:
+                if not self._retries.spend():
+                    raise
                 log().info("delivery_tried_again_at_once", reason=str(error), pause_seconds=pause)
                 await asyncio.sleep(pause)
         return await subscription.handle(envelope)
@@ -232,7 +274,8 @@ class Consumer:
     async def _answer_for(
         self, error: BaseException, subscription: Subscription, message: RabbitMessage, envelope: Envelope
     ) -> str:
-        verdict = decide(error, envelope.try_count, somebody_waits=subscription.failure is not None)
+        age = self._facts.age_seconds(envelope)
+        verdict = decide(error, envelope.try_count, somebody_waits=subscription.failure is not None, age_seconds=age)
         support_id = secrets.token_hex(6)
         reason = str(error) if isinstance(error, ChassisError) else type(error).__name__
         unexpected = not isinstance(error, ChassisError)
@@ -284,7 +327,9 @@ class Consumer:
         A requeue instead would count towards the delivery limit, and five broker hiccups would bury good work.
         """
         exchange = "" if delay_seconds is None else delay_queue(delay_seconds)
-        copy = Outgoing(message_id=envelope.id, exchange=exchange, routing_key=queue, body=envelope.encode())
+        # The bytes that came, not our reading of them: the sender may know fields that this version does not.
+        body = with_try(message.body, envelope.try_count)
+        copy = Outgoing(message_id=envelope.id, exchange=exchange, routing_key=queue, body=body)
         give_up_at = time.monotonic() + self._hand_back_seconds
         while time.monotonic() < give_up_at:
             try:
@@ -295,6 +340,7 @@ class Consumer:
                     return  # The connection is gone and the delivery with it: the broker redelivers by itself.
                 await asyncio.sleep(_HAND_BACK_PAUSE_SECONDS)
             else:
+                fault_point("delivery.sent_back_before_ack")
                 await self._answer(message.ack())
                 return
         await self._answer(message.nack(requeue=True))
@@ -309,14 +355,6 @@ class Consumer:
     def _count(self, queue: Queue, outcome: str, started: float) -> None:
         self._deliveries.add(1, {semconv.QUEUE: queue.name, semconv.OUTCOME: outcome})
         self._seconds.record(time.monotonic() - started, {semconv.QUEUE: queue.name})
-
-
-async def _stop(subscriber: RabbitSubscriber) -> None:
-    """Cancel first: FastStream drops what arrives after `stop` began, and the broker counts that as a failed delivery."""
-    queue, tag = subscriber._queue_obj, subscriber._consumer_tag  # noqa: SLF001 - there is no other way to the consumer
-    if queue is not None and tag is not None and not queue.channel.is_closed:
-        await queue.cancel(tag)
-    await subscriber.stop()
 
 
 def _is_lost(message: RabbitMessage) -> bool:

@@ -4,11 +4,13 @@ ChassisError
 ├── Retryable                 another try may succeed; the class decides the schedule (delivery.py)
 │   ├── Transient             no effect happened: refused, unavailable, busy
 │   ├── UnknownOutcome        the effect may have happened: look before trying again
-│   ├── RateLimited           the other side asked us to slow down
+│   ├── RateLimited           the other side asked us to slow down: spends no try, has an age limit
 │   ├── QuotaExceeded         money or quota is spent: parked, an operator must act
 │   └── ResourceExhausted     too big for the worker or the GPU: tried once more, then permanent
 ├── Permanent                 no try will work
 └── Poison                    the message itself cannot be read: dead-letter at once
+
+No class for a cancelled job: that is an outcome and no error. Its handler returns no facts, and the message is acked.
 """
 
 
@@ -29,7 +31,7 @@ class UnknownOutcome(Retryable):
 
 
 class RateLimited(Retryable):
-    """The other side asked us to slow down; waiting spends time, not tries."""
+    """The other side asked us to slow down; waiting spends time, not tries, and a day of it is enough."""
 
     def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
         super().__init__(message)

@@ -24,10 +24,14 @@ _FRESH_SECONDS: Final = 1.0
 
 
 class Health:
-    """Named checks; a check that returns is well, one that raises says why not."""
+    """Named checks; a check that returns is well, one that raises says why not.
 
-    def __init__(self, checks: Mapping[str, Check]) -> None:
-        self._checks = checks
+    What `told_only` looks at is reported, and does not decide: a service that is of use without it stays ready.
+    """
+
+    def __init__(self, checks: Mapping[str, Check], *, told_only: Mapping[str, Check] | None = None) -> None:
+        self._told_only = frozenset(told_only or {})
+        self._checks = {**checks, **(told_only or {})}
         self._ready = False
         self._result: dict[str, str] = {}
         self._checked_at = float("-inf")
@@ -48,7 +52,7 @@ class Health:
                 self._checked_at = time.monotonic()
         started = {} if self._ready else {"service": "starting or stopping"}
         result = {**self._result, **started}
-        return all(value == "ok" for value in result.values()), result
+        return all(value == "ok" for name, value in result.items() if name not in self._told_only), result
 
     @staticmethod
     async def _check(check: Check) -> str:

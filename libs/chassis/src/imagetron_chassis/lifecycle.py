@@ -10,16 +10,19 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import uvloop
 
-from imagetron_chassis.errors import Permanent
+from imagetron_chassis.errors import Permanent, Transient
+from imagetron_chassis.faults import arm
 from imagetron_chassis.health import Health
 from imagetron_chassis.logs import configure_logs, log
 from imagetron_chassis.settings import BaseServiceSettings, load_or_exit
 from imagetron_chassis.telemetry import Telemetry
 
+_TRY_AGAIN_SECONDS: Final = 1.0
+_TELL_EVERY: Final = 10
 SettingsT = TypeVar("SettingsT", bound=BaseServiceSettings)
 
 
@@ -30,6 +33,54 @@ class Part:
     name: str
     start: Callable[[], Awaitable[object]]
     stop: Callable[[], Awaitable[object]]
+
+
+class Background:
+    """Parts that start one after the other while the service is at work already: for a neighbour that may be away when the
+    service is of use without it.
+    """
+
+    def __init__(self) -> None:
+        self._before: asyncio.Task[None] | None = None
+
+    def part(self, part: Part) -> Part:
+        """The same part; its start returns at once, and begins when the one before it has ended."""
+        starting: list[asyncio.Task[None]] = []
+
+        async def start_after(before: asyncio.Task[None] | None) -> None:
+            if before is not None:
+                await asyncio.wait([before])
+            await until_started(part)
+            log().info("part_started", part=part.name)
+
+        async def start() -> None:
+            self._before = asyncio.create_task(start_after(self._before), name=part.name)
+            starting.append(self._before)
+
+        async def stop() -> None:
+            for task in starting:
+                task.cancel()
+                [error] = await asyncio.gather(task, return_exceptions=True)
+                if isinstance(error, Exception):
+                    log().error("part_not_started", part=part.name, exc_info=error)
+            await part.stop()
+
+        return Part(part.name, start, stop)
+
+
+async def until_started(part: Part) -> None:
+    """Wait for what is away: a service that gives up would only be started again, with a traceback each time."""
+    attempts = 0
+    while True:
+        try:
+            await part.start()
+        except Transient as error:
+            if attempts % _TELL_EVERY == 0:
+                log().warning("start_waits", part=part.name, reason=str(error), attempts=attempts + 1)
+            attempts += 1
+            await asyncio.sleep(_TRY_AGAIN_SECONDS)
+        else:
+            return
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +97,7 @@ class Service:
         async with contextlib.AsyncExitStack() as stack:
             for part in self.parts:
                 stack.push_async_callback(self._stop, part)
-                await part.start()
+                await until_started(part)
             self.health.set_ready(ready=True)
             log().info("service_ready")
             stack.callback(self.health.set_ready, ready=False)
@@ -62,6 +113,9 @@ def run(name: str, settings: type[SettingsT], build: Callable[[SettingsT], Servi
     """The main function of every service: settings, logs, telemetry, the service until SIGTERM or SIGINT, exit 0."""
     loaded = load_or_exit(settings, name)
     configure_logs(name, level=loaded.log_level, style=loaded.log_format)
+    if loaded.fault_plan:
+        arm(name, loaded.fault_plan, loaded.fault_ledger)
+        log().warning("fault_plan_armed", plan=loaded.fault_plan)
     telemetry = Telemetry(name, otlp_endpoint=loaded.otlp_endpoint, spans_file=loaded.spans_file)
     telemetry.start()
     try:

@@ -52,6 +52,9 @@ def configure_logs(service: str, *, level: str, style: Literal["json", "console"
         "urllib3",
         "httpx",
         "httpcore",
+        "httpx2",
+        "httpcore2",
+        "openai",
     ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     for loud in ("aio_pika.robust_connection", "aiormq.connection"):

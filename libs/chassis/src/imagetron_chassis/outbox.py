@@ -12,6 +12,7 @@ from opentelemetry import metrics
 from imagetron_chassis import semconv
 from imagetron_chassis.clock import Clock
 from imagetron_chassis.errors import ChassisError
+from imagetron_chassis.faults import fault_point
 from imagetron_chassis.logs import log
 from imagetron_chassis.periodic import for_each
 from imagetron_chassis.publishing import Outgoing, Publisher
@@ -98,7 +99,9 @@ class Relay:
         sent: set[str] = set()
         try:
             for message in pending.messages:
+                fault_point("relay.before_publish")
                 await self._publisher.send(message)
+                fault_point("relay.after_confirm")
                 sent.add(message.message_id)
         finally:
             if sent:

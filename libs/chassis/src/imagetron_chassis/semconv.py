@@ -9,8 +9,12 @@ QUEUE: Final = "messaging.destination.name"
 JOB_ID: Final = "imagetron.job.id"
 FAMILY: Final = "imagetron.job.family"
 MODEL: Final = "imagetron.model"
+LANE: Final = "imagetron.lane"
 TRY: Final = "imagetron.message.try"
+DEPENDENCY: Final = "imagetron.dependency"
 OUTCOME: Final = "imagetron.outcome"
+PURPOSE: Final = "imagetron.writer.purpose"
+DIRECTION: Final = "gen_ai.token.type"
 HTTP_METHOD: Final = "http.request.method"
 HTTP_ROUTE: Final = "http.route"
 HTTP_STATUS: Final = "http.response.status_code"
@@ -28,7 +32,22 @@ OUTBOX_SWEPT: Final = (
 HTTP_SECONDS: Final = ("http.server.request.duration", "s", "Duration of HTTP requests, by route and status")
 JOBS_FINISHED: Final = ("jobs.finished", "1", "Jobs that reached a terminal status, by status")
 FAMILIES_ADMITTED: Final = ("families.admitted", "1", "Families let into the broker, by lane")
+WAITING_JOBS: Final = ("jobs.waiting", "1", "Jobs that wait for admission, by lane; the same number from every replica")
+FAMILIES_IN_FLIGHT: Final = (
+    "families.in_flight",
+    "1",
+    "Families in the broker's window, by lane; the same from every replica",
+)
 FAMILY_SECONDS: Final = ("family.duration", "s", "Time from admission to the end of a family, by outcome")
 MODEL_SECONDS: Final = ("model.duration", "s", "Time in the model for one family, by model")
 MODEL_AVAILABLE: Final = ("model.available", "1", "1 if the last synthetic inference gave a picture, by model")
 ENCODE_SECONDS: Final = ("encode.duration", "s", "Time spent cutting and encoding one image")
+BREAKER_STATE: Final = ("breaker.state", "1", "0 closed, 1 half open, 2 open, by dependency")
+MODEL_CONCURRENCY: Final = (
+    "model.concurrency_limit",
+    "1",
+    "Families that may be with the model at once, as it bears now",
+)
+WRITER_TOKENS: Final = ("writer.tokens", "1", "Tokens of the language model, by purpose and direction")
+WRITER_COST: Final = ("writer.cost", "USD", "What the language model's answers cost, by purpose; known prices only")
+WRITER_SECONDS: Final = ("writer.duration", "s", "Time until a text was written, by purpose and outcome")

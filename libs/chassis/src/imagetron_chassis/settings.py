@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from imagetron_chassis.faults import PLAN_PATTERN
+
 EX_CONFIG = 78
 """sysexits.h: something was found in an unconfigured or misconfigured state."""
 
@@ -93,17 +95,31 @@ class BaseServiceSettings(BaseModel):
         validation_alias="SHUTDOWN_GRACE_SECONDS",
         description="How long a stopping service may finish what it has in hand before it hands it back.",
     )
+    fault_plan: str | None = Field(
+        default=None,
+        pattern=PLAN_PATTERN,
+        validation_alias="FAULT_PLAN",
+        description="For fault tests: `point=n,...`, where this process kills itself. Refused in production.",
+    )
+    fault_ledger: Path | None = Field(
+        default=None, validation_alias="FAULT_LEDGER", description="File that gets a line for each planned death."
+    )
 
     @classmethod
     def contradictions(cls, given: Mapping[str, str]) -> list[str]:
         """What is wrong between fields, in sentences. Gets raw text by field name, so that it runs beside other errors."""
+        problems = []
+        if given.get("fault_plan") and given.get("environment") == Environment.PRODUCTION:
+            problems.append("FAULT_PLAN: is refused in production; it kills the process")
         if not cls.USES_OBJECTS:
-            return []
-        if not given.get("s3_bucket"):
-            missing_home = not given.get("storage_path")
-            return ["STORAGE_PATH or S3_BUCKET: set one of them; objects need a place"] if missing_home else []
-        needed = ("s3_work_bucket", "s3_endpoint", "s3_access_key_id", "s3_secret_access_key")
-        return [f"{name.upper()}: is required because S3_BUCKET is set" for name in needed if not given.get(name)]
+            return problems
+        if given.get("s3_bucket"):
+            needed = ("s3_work_bucket", "s3_endpoint", "s3_access_key_id", "s3_secret_access_key")
+            missing = [name.upper() for name in needed if not given.get(name)]
+            problems += [f"{name}: is required because S3_BUCKET is set" for name in missing]
+        elif not given.get("storage_path"):
+            problems.append("STORAGE_PATH or S3_BUCKET: set one of them; objects need a place")
+        return problems
 
 
 class WrongConfiguration(Exception):

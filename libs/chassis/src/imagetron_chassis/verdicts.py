@@ -46,7 +46,7 @@ Verdict = RetryLater | GiveUp | DeadLetter
 
 _5S, _30S, _2M, _10M = RETRY_DELAYS_SECONDS
 
-# RELIABILITY: transient six tries, unknown outcome three, a resource one more; each entry is the wait before a next try.
+# Transient six tries, unknown outcome three, a resource one more; each entry is the wait before a next try.
 SCHEDULES: Final[dict[type[ChassisError], tuple[int, ...]]] = {
     Transient: (_5S, _5S, _30S, _30S, _2M),
     UnknownOutcome: (_5S, _30S),
@@ -58,6 +58,9 @@ BUG_SCHEDULE: Final = (_5S, _30S)
 # Pauses before trying again at once, without giving the message back: most transient errors are over by then.
 IN_PLACE_PAUSES_SECONDS: Final = (0.2, 1.0)
 
+# Bulk work has a day: who still asks us to slow down after that would do so for ever.
+RATE_LIMITED_FOR_SECONDS: Final = 24 * 3600.0
+
 _CODES: Final[dict[type[ChassisError], FailureCode]] = {
     ResourceExhausted: FailureCode.OUT_OF_MEMORY,
     QuotaExceeded: FailureCode.QUOTA_EXCEEDED,
@@ -65,8 +68,8 @@ _CODES: Final[dict[type[ChassisError], FailureCode]] = {
 }
 
 
-def decide(error: BaseException, tries: int, *, somebody_waits: bool) -> Verdict:
-    """What to do with a message after its `tries`-th try ended in `error`.
+def decide(error: BaseException, tries: int, *, somebody_waits: bool, age_seconds: float = 0.0) -> Verdict:
+    """What to do with a message after its `tries`-th try ended in `error`, `age_seconds` after it was first sent.
 
     `somebody_waits` is true where a failure fact can tell the job's owner. Where nobody can be told, a retryable
     message is never given up: the longest delay repeats, because dropping it would only hide the outage.
@@ -74,6 +77,8 @@ def decide(error: BaseException, tries: int, *, somebody_waits: bool) -> Verdict
     if isinstance(error, Poison):
         return DeadLetter()
     if isinstance(error, RateLimited):
+        if age_seconds > RATE_LIMITED_FOR_SECONDS and somebody_waits:
+            return GiveUp(failure_code(error))
         return RetryLater(_at_least(error.retry_after_seconds or _30S), spends_a_try=False)
     if isinstance(error, Retryable):
         schedule = _of(SCHEDULES, error)

@@ -9,7 +9,7 @@ from imagetron_contracts.events import EVENTS
 from imagetron_contracts.examples import example_envelope
 from imagetron_contracts.json_schemas import shared_schemas
 from imagetron_contracts.message import Message
-from imagetron_contracts.rpc import RPC
+from imagetron_contracts.rpc import REPLIES, REQUESTS, RPC, RequestRefused
 from imagetron_contracts.stages import HINTS, STAGE_MESSAGES
 from imagetron_contracts.topology import QUEUES, RPC_QUEUES, Exchange, Queue, RpcQueue, exchange_of, routing_keys
 
@@ -41,27 +41,27 @@ def public_document() -> Document:
 def private_document() -> Document:
     """How our own services talk. Nobody else may rely on it."""
     messages = (*STAGE_MESSAGES, *HINTS, *RPC)
-    requests = {queue.message for queue in RPC_QUEUES}
     channels: dict[str, Any] = {}
     operations: dict[str, Any] = {}
-    for message in messages:
-        if message in RPC and message not in requests:
-            continue  # a reply goes to the address in its request
+    # A reply goes to the address in its request, not to an exchange.
+    for message in (*STAGE_MESSAGES, *HINTS, *REQUESTS):
         for key in routing_keys(message):
             channels[key] = _exchange_channel(message, key)
             operations[f"send.{key}"] = _send(message, key)
     for queue in QUEUES:
         channels[f"queue.{queue.name}"] = _queue_channel(queue)
         operations[f"receive.{queue.name}"] = _receive(queue)
-    replies = [message for message in RPC if message not in requests]
     channels[_REPLIES] = {
         "address": None,
         "description": "The queue that the request's reply-to property names.",
-        "messages": _message_references(replies),
+        "messages": _message_references(REPLIES),
     }
     for request in RPC_QUEUES:
         channels[f"queue.{request.name}"] = _queue_channel(request)
-        operations[f"receive.{request.name}"] = {**_receive(request), "reply": _reply(replies)}
+        operations[f"receive.{request.name}"] = {
+            **_receive(request),
+            "reply": _reply((request.message.REPLY, RequestRefused)),
+        }
     return _document(
         "Imagetron's private messages",
         "Work between Imagetron's services, hints that may be lost, and requests to the prompt service. "

@@ -16,6 +16,7 @@ from pydantic import (
     ValidationError,
     WithJsonSchema,
 )
+from pydantic_core import from_json, to_json
 
 from imagetron_contracts.events import EVENTS
 from imagetron_contracts.message import Message, Value
@@ -120,6 +121,17 @@ def decode(body: bytes, *, accept: Iterable[type[Message]] | None = None) -> Env
         raise UnreadableMessage(f"{raw.type} breaks its schema: {_without_content(error)}") from None
     attributes = {name: getattr(raw, name) for name in Envelope.model_fields if name != "data"}
     return Envelope(**attributes, data=data)
+
+
+def with_try(body: bytes, try_count: int) -> bytes:
+    """A body that `decode` took, with another `try` and nothing else changed: what this reader does not know stays.
+
+    A consumer that sends a message back must not write it from its own models: in the middle of a rollout they may be
+    older than the message, and the fields that they ignored would be gone for whoever gets it next.
+    """
+    # The parser that `decode` uses: what that could read, this can.
+    attributes: dict[str, Any] = from_json(body)
+    return to_json(attributes | {"try": try_count})
 
 
 class UntypedEnvelope(Envelope):

@@ -11,7 +11,7 @@ from imagetron_contracts.json_schemas import ENVELOPE_SCHEMA, Schema, schema_of
 from imagetron_contracts.message import Message
 from imagetron_contracts.rpc import RPC
 from imagetron_contracts.stages import HINTS, STAGE_MESSAGES
-from imagetron_contracts.topology import QUEUES, RPC_QUEUES, Exchange, routing_keys
+from imagetron_contracts.topology import QUEUES, RPC_QUEUES, Exchange, Queue, RpcQueue, routing_keys
 
 _OPENING: Final = f"""\
 # Events
@@ -104,7 +104,8 @@ def _brief(messages: Iterable[type[Message]]) -> Iterator[str]:
     yield "| type | routing key | queues | meaning |"
     yield "| --- | --- | --- | --- |"
     for message in messages:
-        queues = [queue.name for queue in (*QUEUES, *RPC_QUEUES) if queue.message is message]
+        everywhere: tuple[Queue | RpcQueue, ...] = (*QUEUES, *RPC_QUEUES)
+        queues = [queue.name for queue in everywhere if queue.message is message]
         names, keys = (", ".join(f"`{word}`" for word in words) for words in (queues, routing_keys(message)))
         yield f"| {message.TYPE} | {keys} | {names} | {message.__doc__} |"
     yield ""

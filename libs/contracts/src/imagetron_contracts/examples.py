@@ -20,7 +20,36 @@ from imagetron_contracts.failures import FailureCode, Stage
 from imagetron_contracts.ids import event_id
 from imagetron_contracts.media import Dimensions, ImageFormat
 from imagetron_contracts.message import Message
-from imagetron_contracts.rpc import RPC, DescribePrompts, PromptsDescribed, RequestRefused
+from imagetron_contracts.rpc import (
+    RPC,
+    Caller,
+    ChangePrompt,
+    DescribePrompts,
+    EnhancePrompt,
+    ForgetSubjects,
+    GetPrompt,
+    ListPrompts,
+    PaidCall,
+    Prompt,
+    PromptEnhanced,
+    PromptPage,
+    PromptRemoved,
+    PromptsDescribed,
+    PromptShown,
+    PromptsWritten,
+    ProposeSubjects,
+    ReadSubjectsHistory,
+    Refusal,
+    RemovePrompt,
+    RequestRefused,
+    RetitlePrompt,
+    Source,
+    SubjectsForgotten,
+    SubjectsHistory,
+    SubjectsProposed,
+    SubjectsTurn,
+    WritePrompts,
+)
 from imagetron_contracts.spec import image_prefix, spec_key
 from imagetron_contracts.stages import (
     DerivativesRendered,
@@ -56,6 +85,30 @@ _CARD_URL: Final = f"https://images.example.com/{_JOB}/{'41d07c9be5a2f368' * 4}.
 _SQUARE: Final = {"square": _MASTER_URL, "twitter-card": _CARD_URL}
 _SLOW: Final = "The model did not answer in time."
 _FILTERED: Final = ImageError(index=1, code=FailureCode.CONTENT_FILTERED, message="The provider withheld this image.")
+
+_CALLER: Final = Caller(owner="user:41")
+_CALL: Final = PaidCall(id="5f0c2d7a-8e41-5b1e-9a3d-01948f2e6c00", fingerprint="b7e23ec29af22b0b" * 4)
+_SUBJECT: Final = "wet leaves at a tram stop"
+_TURN: Final = SubjectsTurn(
+    id="0d5f2a31-7c46-5e90-8b1d-6f3a9c2e4b75",
+    topic="autumn in the city",
+    subjects=(_SUBJECT, "a steaming cup at a window"),
+    source=Source.MODEL,
+    template="subjects@1",
+    created_at=_AT,
+)
+_PROMPT: Final = Prompt(
+    id="3b9d1c64-52ef-5a07-9c88-e14f7a60d2b3",
+    version=2,
+    title="Tram stop in the rain",
+    text="Wet maple leaves at a tram stop at dusk, reflections of warm light, shallow depth of field",
+    subject=_SUBJECT,
+    status="approved",
+    source=Source.MODEL,
+    template="prompts@1",
+    created_at=_AT,
+    updated_at=_AT,
+)
 
 _ALL: Final[tuple[Message, ...]] = (
     VariationStarted(variation_id=_JOB, name=_NAME, family_count=2),
@@ -170,8 +223,39 @@ _ALL: Final[tuple[Message, ...]] = (
     JobCancelled(job_id=_JOB, revision=1),
     ModelHealth(reporter="generator-0", model="sdxl", is_available=True, response_seconds=0.21, checked_at=_AT),
     DescribePrompts(),
-    PromptsDescribed(service_version="0.1.0", source="offline"),
-    RequestRefused(message="No language model is configured.", retryable=False),
+    EnhancePrompt(intent="homepage category card", prompt="simple saas ui", budget_seconds=1.5),
+    ProposeSubjects(caller=_CALLER, call=_CALL, topic="autumn in the city", count=5, budget_seconds=25),
+    ReadSubjectsHistory(caller=_CALLER),
+    ForgetSubjects(caller=_CALLER),
+    WritePrompts(caller=_CALLER, call=_CALL, subjects=(_SUBJECT,), style="analogue film", budget_seconds=25),
+    ListPrompts(caller=_CALLER, status="approved"),
+    GetPrompt(caller=_CALLER, prompt_id=_PROMPT.id),
+    ChangePrompt(caller=_CALLER, prompt_id=_PROMPT.id, if_version=2, status="used"),
+    RetitlePrompt(caller=_CALLER, call=_CALL, prompt_id=_PROMPT.id, budget_seconds=25),
+    RemovePrompt(caller=_CALLER, prompt_id=_PROMPT.id),
+    PromptsDescribed(
+        service_version="0.1.0",
+        source="model",
+        model="gpt-4.1-mini",
+        statuses=("draft", "approved", "used", "rejected"),
+    ),
+    PromptEnhanced(
+        final_prompt="A clean category card of a modern SaaS homepage, soft daylight, generous white space",
+        source=Source.MODEL,
+    ),
+    SubjectsProposed(turn=_TURN),
+    SubjectsHistory(turns=(_TURN,)),
+    SubjectsForgotten(count=1),
+    PromptsWritten(prompts=(_PROMPT,)),
+    PromptPage(prompts=(_PROMPT,)),
+    PromptShown(prompt=_PROMPT),
+    PromptRemoved(),
+    RequestRefused(
+        message="The language model asks for a pause.",
+        retryable=True,
+        code=Refusal.RATE_LIMITED,
+        retry_after_seconds=12,
+    ),
 )
 
 EXAMPLES: Final = MappingProxyType({type(example): example for example in _ALL})

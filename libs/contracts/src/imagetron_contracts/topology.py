@@ -6,7 +6,16 @@ from typing import Final
 
 from imagetron_contracts.events import EVENTS
 from imagetron_contracts.message import Message
-from imagetron_contracts.rpc import RPC, DescribePrompts
+from imagetron_contracts.rpc import (
+    REQUESTS,
+    RPC,
+    DescribePrompts,
+    EnhancePrompt,
+    ProposeSubjects,
+    Request,
+    RetitlePrompt,
+    WritePrompts,
+)
 from imagetron_contracts.stages import (
     HINTS,
     STAGE_MESSAGES,
@@ -77,9 +86,16 @@ class HintQueue:
 class RpcQueue:
     """Requests wait here as long as a caller waits; no dead letters, so that a dead call is never paid for later."""
 
-    name: str
-    message: type[Message]
+    message: type[Request]
     time_to_live_seconds: float
+    concurrency: int = 20
+    """How many requests one process has in hand at once."""
+    is_paid: bool = False
+    """Answering costs money: a request whose server died is refused, not answered by the next server."""
+
+    @property
+    def name(self) -> str:
+        return self.message.ROUTING_KEY
 
 
 def _work(consumer: str, message: type[Message]) -> Queue:
@@ -121,9 +137,19 @@ HINTS_JOB_CHANGED: Final = HintQueue(JobChanged)
 HINTS_JOB_CANCELLED: Final = HintQueue(JobCancelled)
 HINTS_MODEL_HEALTH: Final = HintQueue(ModelHealth)
 
-PROMPT_DESCRIBE: Final = RpcQueue("prompt.describe", DescribePrompts, time_to_live_seconds=5)
+_PAID: Final[frozenset[type[Request]]] = frozenset({EnhancePrompt, ProposeSubjects, WritePrompts, RetitlePrompt})
 
-RPC_QUEUES: Final = (PROMPT_DESCRIBE,)
+
+def _requests_to(message: type[Request]) -> RpcQueue:
+    # The model has 1.5 s of a caller's 1.8: what has waited longer would be paid for and come too late.
+    if message is EnhancePrompt:
+        return RpcQueue(message, time_to_live_seconds=0.25, concurrency=64, is_paid=True)
+    return RpcQueue(message, time_to_live_seconds=5, is_paid=message in _PAID)
+
+
+RPC_QUEUES: Final = tuple(_requests_to(message) for message in REQUESTS)
+_RPC_QUEUE_OF: Final = {queue.message: queue for queue in RPC_QUEUES}
+PROMPT_DESCRIBE: Final = _RPC_QUEUE_OF[DescribePrompts]
 
 _EXCHANGE_OF: Final[dict[type[Message], Exchange]] = {
     **dict.fromkeys(EVENTS, Exchange.EVENTS),
@@ -131,6 +157,11 @@ _EXCHANGE_OF: Final[dict[type[Message], Exchange]] = {
     **dict.fromkeys(HINTS, Exchange.HINTS),
     **dict.fromkeys(RPC, Exchange.PROMPTS),
 }
+
+
+def rpc_queue_of(request: type[Request]) -> RpcQueue:
+    """Where requests of this type wait for the prompt service."""
+    return _RPC_QUEUE_OF[request]
 
 
 def exchange_of(message: type[Message]) -> Exchange:

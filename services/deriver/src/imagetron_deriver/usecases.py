@@ -1,6 +1,5 @@
 """What the deriver does: from a family's renders to its pictures, encoded, in the work store."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -9,9 +8,10 @@ from pydantic import ValidationError
 
 from imagetron_chassis.blobs import BlobMissing, Blobs
 from imagetron_chassis.cancelling import is_cancelled
-from imagetron_chassis.errors import ChassisError, Permanent
+from imagetron_chassis.errors import Permanent
+from imagetron_chassis.faults import fault_point
 from imagetron_chassis.logs import log
-from imagetron_chassis.verdicts import GiveUp, decide, failure_code
+from imagetron_chassis.per_image import all_ended, each_alone
 from imagetron_contracts.failures import FailureCode
 from imagetron_contracts.media import ImageFormat
 from imagetron_contracts.spec import FileSpec, RenderSpec, image_prefix
@@ -19,14 +19,13 @@ from imagetron_contracts.stages import (
     DerivativesRendered,
     DerivedFile,
     DerivedImage,
-    ImageError,
     RenderedImage,
     RendersGenerated,
 )
 from imagetron_deriver.domain.cuts import plan
 from imagetron_deriver.ports import Cutter, Picture, RenderUnreadable
 
-# The largest picture that is decoded (40 megapixels, RELIABILITY S10), uncompressed, with room for a header.
+# The largest picture that is decoded (40 megapixels), uncompressed, with room for a header.
 MAX_RENDER_BYTES: Final = 3 * 40_000_000 + 1024
 
 
@@ -51,50 +50,30 @@ async def derive_family(
     if not message.images or await is_cancelled(message, work):
         return None
     files = await _files(message, work)
-    outcomes = await asyncio.gather(*(_attempt(message, image, files, work, cutter) for image in message.images))
-    failures = [outcome for outcome in outcomes if isinstance(outcome, _Failure)]
-    for failure in failures:
-        if not isinstance(decide(failure.error, tries, somebody_waits=True), GiveUp):
-            raise failure.error
-    if len(failures) == len(outcomes):
-        raise failures[0].error
+
+    async def derive(image: RenderedImage) -> tuple[DerivedImage, float]:
+        return await _derive_image(message, image, files, work, cutter)
+
+    outcome = await each_alone(
+        message.images, derive, family=message.family, tries=tries, log_failure="image_not_derived"
+    )
     if await is_cancelled(message, work):
         return None
-    done = [outcome for outcome in outcomes if not isinstance(outcome, _Failure)]
     return DerivativesRendered(
         job_id=message.job_id,
         revision=message.revision,
         family=message.family,
         attempt=message.attempt,
-        images=tuple(image for image, _ in done),
-        errors=tuple(failure.as_error() for failure in failures),
-        encode_seconds=sum(seconds for _, seconds in done),
+        images=tuple(image for image, _ in outcome.done),
+        errors=outcome.errors,
+        encode_seconds=sum(seconds for _, seconds in outcome.done),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    index: int
-    error: ChassisError
-
-    def as_error(self) -> ImageError:
-        return ImageError(index=self.index, code=failure_code(self.error), message=str(self.error))
 
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
     key: str
     byte_count: int
-
-
-async def _attempt(
-    message: RendersGenerated, image: RenderedImage, files: Sequence[FileSpec], work: Blobs, cutter: Cutter
-) -> tuple[DerivedImage, float] | _Failure:
-    try:
-        return await _derive_image(message, image, files, work, cutter)
-    except ChassisError as error:
-        log().warning("image_not_derived", family=message.family, index=image.index, reason=str(error))
-        return _Failure(image.index, error)
 
 
 async def _derive_image(
@@ -108,7 +87,7 @@ async def _derive_image(
     render = await _render(image, work)
     to_do = plan(image.size, files)
     cutting = await cutter.cut(render, image.size, to_do.cuts)
-    stored = await asyncio.gather(
+    stored = await all_ended(
         *(
             _store(f"{prefix}/files/{to_do.file_name(position)}", picture, cut.format, work)
             for position, (cut, picture) in enumerate(zip(to_do.cuts, cutting.pictures, strict=True))
@@ -130,11 +109,14 @@ async def _derive_image(
     )
     # Last: who finds the manifest finds every file.
     await work.put_if_absent(manifest, derived.model_dump_json().encode(), content_type="application/json")
+    fault_point("deriver.manifest_stored")
     return derived, cutting.seconds
 
 
 async def _store(key: str, picture: Picture, form: ImageFormat, work: Blobs) -> _Stored:
-    if await work.put_if_absent(key, picture.data, content_type=form.content_type):
+    is_new = await work.put_if_absent(key, picture.data, content_type=form.content_type)
+    fault_point("deriver.file_stored")
+    if is_new:
         return _Stored(key, len(picture.data))
     # An earlier try, perhaps with another version of the encoder, stored its own bytes: they are what is published.
     earlier = await work.head(key)

@@ -1,116 +1,238 @@
 """Wires the gateway: the only place that names concrete classes."""
 
 import time
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from fastapi import Request
+from fastapi import FastAPI, Request
 
+from imagetron_chassis.blobs import Blobs
 from imagetron_chassis.broker import Broker
 from imagetron_chassis.clock import Clock, SystemClock
+from imagetron_chassis.dead_letters import DeadLetterOffice
 from imagetron_chassis.delivery import Consumer, Facts
 from imagetron_chassis.documents import Documents
 from imagetron_chassis.documents.mongo import MongoDocuments
 from imagetron_chassis.documents.sqlite import SqliteDocuments
 from imagetron_chassis.health import Health, HttpServer
-from imagetron_chassis.lifecycle import Part, Service
+from imagetron_chassis.lifecycle import Background, Part, Service
 from imagetron_chassis.outbox import SWEEP_EVERY, Relay
 from imagetron_chassis.periodic import Periodic, for_each
 from imagetron_chassis.principals import LOCAL, Principal
+from imagetron_chassis.rpc import RpcClient
 from imagetron_chassis.stores import public_store, work_store
 from imagetron_contracts.ids import new_job_id
 from imagetron_contracts.stages import Lane
+from imagetron_gateway.adapters.audit import DocumentAudit
 from imagetron_gateway.adapters.catalogue import BUILT_IN, load_catalogue
+from imagetron_gateway.adapters.controls import DocumentControls
+from imagetron_gateway.adapters.event_tails import RabbitEventTails
+from imagetron_gateway.adapters.job_views import DocumentJobViews
 from imagetron_gateway.adapters.jobs import DocumentJobs
+from imagetron_gateway.adapters.prompts import RpcPrompts
 from imagetron_gateway.adapters.reports import RecentReports
 from imagetron_gateway.adapters.specs import BlobSpecs
+from imagetron_gateway.api.admin import AdminDesk
 from imagetron_gateway.api.application import create_application
+from imagetron_gateway.api.imagine import ImagineDesk
+from imagetron_gateway.api.jobs import JobsDesk
 from imagetron_gateway.api.models import ModelDesk
 from imagetron_gateway.api.pictures import PicturesDesk
+from imagetron_gateway.api.pipeline import PipelineDesk
 from imagetron_gateway.api.presenting import Presenter
+from imagetron_gateway.api.submissions import Submissions
 from imagetron_gateway.api.variations import VariationsDesk
+from imagetron_gateway.domain.job import Policy
+from imagetron_gateway.domain.pictures import UrlOf
 from imagetron_gateway.handlers import SagaDesk, listen_to_hints, subscriptions
-from imagetron_gateway.ports import Jobs, Outbox, Specs
+from imagetron_gateway.ports import Outbox, Specs
 from imagetron_gateway.settings import Settings
-from imagetron_gateway.usecases import SOURCE, admit_waiting, check_due
+from imagetron_gateway.usecases import SOURCE, Turns, admit_waiting, check_due
+from imagetron_gateway.usecases.auditing import Auditor
+from imagetron_gateway.usecases.gates import Gates
+from imagetron_gateway.usecases.operating_lanes import why_paused
+from imagetron_gateway.usecases.queueing import Backlog, measure_backlog
 
 # The net under the kicks: a kick lost with its process costs at most this long.
 _ADMISSION_EVERY_SECONDS = 5.0
+_MEASURED_EVERY_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Core:
+    """What the routes, the consumers and the periodic work have in common."""
+
+    clock: Clock
+    broker: Broker
+    facts: Facts
+    documents: Documents
+    work: Blobs
+    public: Blobs
+    jobs: DocumentJobs
+    controls: DocumentControls
+    audit: DocumentAudit
+    reports: RecentReports
+    relay: Relay
+    specs: BlobSpecs
+    gates: Gates
+    admission: Periodic
+    tails: RabbitEventTails
+    prompts: RpcPrompts
+    url_of: UrlOf
 
 
 def build(settings: Settings) -> Service:
     """The gateway as it runs."""
-    clock = SystemClock()
-    broker = Broker(settings.amqp_url.get_secret_value(), "gateway")
-    documents = _documents(settings.documents_url.get_secret_value())
-    work, public = work_store(settings), public_store(settings)
-    jobs, reports = DocumentJobs(documents), RecentReports(clock)
-    relay = Relay(jobs, broker.publisher, clock)
-    url_of = partial("{}/{}".format, settings.objects_url)
-
-    admission = _admission(settings, jobs, BlobSpecs(work), clock, relay)
-    overdue = partial(check_due, jobs=jobs, clock=clock, outbox=relay, url_of=url_of)
+    core = _core(settings)
+    jobs, clock, broker, relay = core.jobs, core.clock, core.broker, core.relay
+    overdue = partial(check_due, jobs=jobs, specs=core.specs, clock=clock, outbox=relay, url_of=core.url_of)
     checks = Periodic("checks", settings.check_seconds, overdue)
+    backlog = Periodic("backlog", _MEASURED_EVERY_SECONDS, partial(measure_backlog, jobs=jobs))
     sweep = Periodic("outbox sweep", SWEEP_EVERY.total_seconds(), relay.sweep)
 
-    saga = SagaDesk(jobs=jobs, outbox=relay, clock=clock, url_of=url_of, admission=admission)
-    consumer = Consumer(broker, Facts(broker.publisher, source=SOURCE, clock=clock), subscriptions(saga))
-    listen_to_hints(broker, reports)
+    saga = SagaDesk(jobs=jobs, outbox=relay, clock=clock, url_of=core.url_of, admission=core.admission)
+    consumer = Consumer(broker, core.facts, subscriptions(saga))
+    listen_to_hints(broker, core.reports)
 
+    # Jobs are taken, shown and cancelled without a broker: what is to be told waits in their outboxes.
     health = Health(
-        {
-            "broker": broker.consumers_exist,
-            "documents": documents.ping,
-            "work store": work.ping,
-            "public store": public.ping,
-        }
+        {"documents": core.documents.ping, "work store": core.work.ping, "public store": core.public.ping},
+        told_only={"broker": broker.consumers_exist},
     )
-    application = create_application(
-        authenticate=_everybody_is_local,
-        health=health,
-        variations=VariationsDesk(
-            jobs=jobs,
-            models=ModelDesk(load_catalogue(settings.catalogue_path or BUILT_IN), reports, stand_in=settings.stand_in),
-            presenter=Presenter(base_url=settings.base_url, url_of=url_of, reports=reports),
-            admission=admission,
-            clock=clock,
-            new_id=lambda: new_job_id(time.time_ns() // 1_000_000),
-        ),
-        pictures=PicturesDesk(jobs=jobs, url_of=url_of, public=public if settings.serves_objects else None),
-        hosts=settings.known_hosts,
-    )
-    server = HttpServer(application, host=settings.host, port=settings.port)
+    background = Background()
+    server = HttpServer(_application(settings, core, health), host=settings.host, port=settings.port)
+
+    async def prepare() -> None:
+        for collection in (jobs, core.controls, core.audit):
+            await collection.prepare()
 
     return Service(
         "gateway",
         health,
         [
-            Part("documents", jobs.prepare, documents.close),
+            Part("documents", prepare, core.documents.close),
             Part("http", server.start, server.stop),
-            Part("broker", broker.connect, broker.close),
-            Part("work store", _at_first_use, work.close),
-            Part("public store", _at_first_use, public.close),
+            background.part(Part("broker", broker.connect, broker.close)),
+            # Before the server stops: it would wait for streams that never end.
+            Part("event tails", _at_first_use, core.tails.close),
+            Part("work store", _at_first_use, core.work.close),
+            Part("public store", _at_first_use, core.public.close),
             Part("relay", _at_first_use, relay.finish),
             Part("outbox sweep", sweep.start, sweep.stop),
-            Part("admission", admission.start, admission.stop),
+            Part("admission", core.admission.start, core.admission.stop),
             Part("checks", checks.start, checks.stop),
-            Part("consumers", consumer.start, partial(consumer.drain, settings.shutdown_grace_seconds)),
+            Part("backlog", backlog.start, backlog.stop),
+            background.part(
+                Part("consumers", consumer.start, partial(consumer.drain, settings.shutdown_grace_seconds))
+            ),
         ],
     )
 
 
-def _admission(settings: Settings, jobs: Jobs, specs: Specs, clock: Clock, outbox: Outbox) -> Periodic:
-    windows = {Lane.INTERACTIVE: settings.admission_interactive, Lane.BATCH: settings.admission_batch}
+def _core(settings: Settings) -> _Core:
+    clock = SystemClock()
+    broker = Broker(settings.amqp_url.get_secret_value(), "gateway")
+    facts = Facts(broker.publisher, source=SOURCE, clock=clock)
+    documents = _documents(settings.documents_url.get_secret_value())
+    work = work_store(settings)
+    jobs, controls, specs = DocumentJobs(documents), DocumentControls(documents), BlobSpecs(work)
+    relay = Relay(jobs, broker.publisher, clock)
+    gates = Gates(peak_hours=settings.peak_hours, why_paused=partial(why_paused, controls=controls), clock=clock)
+    return _Core(
+        clock=clock,
+        broker=broker,
+        facts=facts,
+        documents=documents,
+        work=work,
+        public=public_store(settings),
+        jobs=jobs,
+        controls=controls,
+        audit=DocumentAudit(documents),
+        reports=RecentReports(clock),
+        relay=relay,
+        specs=specs,
+        gates=gates,
+        admission=_admission(settings, gates, jobs, specs, clock, relay),
+        tails=RabbitEventTails(broker),
+        prompts=RpcPrompts(RpcClient(broker, facts)),
+        url_of=partial("{}/{}".format, settings.objects_url),
+    )
 
-    async def fill(lane: str) -> None:
-        window = windows[Lane(lane)]
-        await admit_waiting(Lane(lane), window, jobs=jobs, specs=specs, clock=clock, outbox=outbox)
+
+def _application(settings: Settings, core: _Core, health: Health) -> FastAPI:
+    jobs, clock = core.jobs, core.clock
+    presenter = Presenter(base_url=settings.base_url, url_of=core.url_of, reports=core.reports)
+    submissions = Submissions(
+        jobs=jobs,
+        models=ModelDesk(load_catalogue(settings.catalogue_path or BUILT_IN), core.reports, stand_in=settings.stand_in),
+        policy=Policy(negative_prompt=settings.policy_negative_prompt),
+        backlog=Backlog(settings.max_waiting_jobs, jobs=jobs, clock=clock),
+        admission=core.admission,
+        clock=clock,
+        new_id=_new_id,
+    )
+    return create_application(
+        authenticate=_everybody_is_local,
+        health=health,
+        variations=VariationsDesk(
+            jobs=jobs, submissions=submissions, presenter=presenter, admission=core.admission, clock=clock
+        ),
+        pipeline=PipelineDesk(jobs=jobs, prompts=core.prompts, submissions=submissions, url_of=core.url_of),
+        imagine=ImagineDesk(prompts=core.prompts, submissions=submissions, presenter=presenter),
+        jobs=JobsDesk(
+            jobs=jobs,
+            submissions=submissions,
+            specs=core.specs,
+            outbox=core.relay,
+            presenter=presenter,
+            admission=core.admission,
+            clock=clock,
+            url_of=core.url_of,
+            why_closed=core.gates.why_closed,
+        ),
+        admin=AdminDesk(
+            jobs=jobs,
+            views=DocumentJobViews(core.documents),
+            controls=core.controls,
+            audit=core.audit,
+            auditor=Auditor(core.audit, clock=clock, new_id=_new_id),
+            letters=DeadLetterOffice(core.broker, core.broker.publisher),
+            tails=core.tails,
+            windows=_windows(settings),
+            why_closed=core.gates.why_closed,
+            admission=core.admission,
+            clock=clock,
+        ),
+        pictures=PicturesDesk(jobs=jobs, url_of=core.url_of, public=core.public if settings.serves_objects else None),
+        hosts=settings.known_hosts,
+    )
+
+
+def _admission(
+    settings: Settings, gates: Gates, jobs: DocumentJobs, specs: Specs, clock: Clock, outbox: Outbox
+) -> Periodic:
+    windows = _windows(settings)
+    turns = Turns()
+
+    async def fill(name: str) -> None:
+        lane = Lane(name)
+        if await gates.why_closed(lane) is None:
+            await admit_waiting(lane, windows[lane], turns=turns, jobs=jobs, specs=specs, clock=clock, outbox=outbox)
 
     async def fill_windows() -> None:
         await for_each(windows, fill)
 
     return Periodic("admission", _ADMISSION_EVERY_SECONDS, fill_windows)
+
+
+def _windows(settings: Settings) -> dict[Lane, int]:
+    return {Lane.INTERACTIVE: settings.admission_interactive, Lane.BATCH: settings.admission_batch}
+
+
+def _new_id() -> str:
+    return new_job_id(time.time_ns() // 1_000_000)
 
 
 def _documents(url: str) -> Documents:

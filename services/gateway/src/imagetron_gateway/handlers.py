@@ -14,7 +14,7 @@ from imagetron_contracts.message import Message
 from imagetron_contracts.stages import FamilyMessage, ModelHealth, Progress
 from imagetron_gateway.domain.pictures import UrlOf
 from imagetron_gateway.ports import Hearing, Jobs, Outbox
-from imagetron_gateway.usecases import take_in
+from imagetron_gateway.usecases.taking_in import take_in
 
 # Commits wait for the disk, not for the processor; messages of one job that race retry on the version.
 _CONCURRENCY = 16

@@ -3,12 +3,18 @@
 import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, SecretStr
 
 from imagetron_chassis.settings import BaseServiceSettings, Environment
+from imagetron_gateway.domain.peak_hours import PeakHours
+
+
+def _peak_hours(value: object) -> object:
+    return PeakHours.parse(value) if isinstance(value, str) else value
+
 
 _TRUE = {"1", "true", "yes", "on", "t", "y"}
 
@@ -16,6 +22,7 @@ _TRUE = {"1", "true", "yes", "on", "t", "y"}
 class Settings(BaseServiceSettings):
     """Where it listens, where its documents are, how much it lets into the broker."""
 
+    model_config = ConfigDict(arbitrary_types_allowed=True)
     PREFIX: ClassVar[str] = "GATEWAY_"
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
@@ -55,6 +62,23 @@ class Settings(BaseServiceSettings):
         default=32, ge=1, description="Families of the interactive lane that may be in the broker at once."
     )
     admission_batch: int = Field(default=16, ge=1, description="The same for the batch lane.")
+    peak_hours: Annotated[PeakHours | None, BeforeValidator(_peak_hours)] = Field(
+        default=None,
+        validation_alias=AliasChoices("GATEWAY_PEAK_HOURS", "PEAK_HOURS"),
+        description="When batch work waits: `09:00-18:00`, or `Mon-Fri 09:00-18:00 Europe/Berlin` (default: every day, "
+        "UTC). The interactive lane never waits for it.",
+    )
+    max_waiting_jobs: int = Field(
+        default=100_000,
+        ge=1,
+        description="Jobs of one lane that may wait for admission; further submissions are answered 503.",
+    )
+    policy_negative_prompt: str = Field(
+        default="",
+        max_length=2000,
+        description="What no picture may show (brand safety). Told to the model with every job, shown in each, never merged "
+        "into the approved prompt. Models that take no heed of negative prompts are refused while it is set.",
+    )
     check_seconds: float = Field(default=2, gt=0, description="How often overdue work is looked for.")
 
     @classmethod

@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import random
 import socket
 import time
 from functools import partial
 from typing import Final
 
 from imagetron_chassis.blobs import Blobs
+from imagetron_chassis.breaker import DEFAULT_RULES, BreakerRules
 from imagetron_chassis.broker import Broker
 from imagetron_chassis.clock import SystemClock
 from imagetron_chassis.delivery import Consumer, Facts
@@ -23,41 +25,60 @@ from imagetron_generator.handlers import Dependencies, on_job_cancelled, subscri
 from imagetron_generator.ports import ImageModel
 from imagetron_generator.settings import Settings
 from imagetron_generator.usecases.calls import ModelCalls
-from imagetron_generator.usecases.model_health import report_model_health
+from imagetron_generator.usecases.circuit import Circuit
+from imagetron_generator.usecases.guarded_model import GuardedModel
+from imagetron_generator.usecases.model_watch import ModelWatch
 from imagetron_generator.usecases.pulse import Pulse
 from imagetron_generator.usecases.slots import Slots
 
 PROBES_PORT: Final = 8017
-RETRY_HEALTH_SECONDS: Final = 2.0
 
 
-def build(settings: Settings, *, model: ImageModel | None = None, work: Blobs | None = None) -> Service:
+def build(
+    settings: Settings,
+    *,
+    model: ImageModel | None = None,
+    work: Blobs | None = None,
+    breaker: BreakerRules = DEFAULT_RULES,
+) -> Service:
     """The service on Triton and the configured store, or on those that are given."""
     clock = SystemClock()
-    model = pulse = Pulse(model or TritonImageModel(settings.triton_url), time.monotonic)
+    pulse = Pulse(model or TritonImageModel(settings.triton_url), time.monotonic)
     work = work or work_store(settings)
     broker = Broker(settings.amqp_url.get_secret_value(), "generator")
     facts = Facts(broker.publisher, source="imagetron/generator", clock=clock)
     calls, slots = ModelCalls(), Slots(settings.max_concurrent_jobs)
-    deps = Dependencies(facts, work, model, calls, slots, clock, time.monotonic)
+
+    def pause() -> None:
+        slots.pause()
+        consumer.pause()
+        model_health.kick()  # Tells the gateway, and learns when the canary is due.
+
+    def resume() -> None:
+        slots.resume()
+        consumer.resume()
+
+    circuit = Circuit(time.monotonic, chance=random.random, opened=pause, closed=resume, rules=breaker)
+    guarded = GuardedModel(pulse, circuit, slots, time.monotonic)
+    deps = Dependencies(facts, work, guarded, calls, slots, clock, time.monotonic)
     consumer = Consumer(broker, facts, subscriptions(deps, concurrency=settings.max_concurrent_jobs))
     listen(broker, HINTS_JOB_CANCELLED, JobCancelled, partial(on_job_cancelled, calls=calls))
     health = Health({"broker": broker.consumers_exist, "work store": work.ping})
     probes = HttpServer(probes_application(health), host=settings.probes_host, port=settings.probes_port or PROBES_PORT)
-    reporter = f"{socket.gethostname()}-{os.getpid()}"
+    watch = ModelWatch(
+        settings.health_models,
+        reporter=f"{socket.gethostname()}-{os.getpid()}",
+        pulse=pulse,
+        circuit=circuit,
+        announce=facts.publish,
+        clock=clock,
+        timer=time.monotonic,
+        deadline_seconds=settings.health_deadline_seconds,
+    )
 
     async def check_models() -> None:
-        if not await report_model_health(
-            settings.health_models,
-            reporter=reporter,
-            model=pulse,
-            stepped_at=pulse.stepped_at,
-            announce=facts.publish,
-            clock=clock,
-            timer=time.monotonic,
-        ):
-            # A server that is starting or being replaced is back within seconds: callers should not wait for the interval.
-            asyncio.get_running_loop().call_later(RETRY_HEALTH_SECONDS, model_health.kick)
+        if (wanted_in := await watch.round()) is not None:
+            asyncio.get_running_loop().call_later(wanted_in, model_health.kick)
 
     model_health = Periodic("model health", settings.health_interval_seconds, check_models)
 
@@ -74,7 +95,7 @@ def build(settings: Settings, *, model: ImageModel | None = None, work: Blobs | 
         [
             Part("probes", probes.start, probes.stop),
             Part("work store", _at_first_use, work.close),
-            Part("model", _at_first_use, model.close),
+            Part("model", _at_first_use, pulse.close),
             Part("broker", broker.connect, broker.close),
             Part("consumer", consumer.start, drain),
             Part("model health", model_health.start, model_health.stop),

@@ -52,6 +52,12 @@ class QueueFull(RateLimited):
     failure_code = FailureCode.MODEL_UNAVAILABLE
 
 
+class ModelPaused(RateLimited):
+    """The model's server is given time to become well: it was not called for this."""
+
+    failure_code = FailureCode.MODEL_UNAVAILABLE
+
+
 class ImageModel(Protocol):
     """Makes pictures. Equal requests give equal pictures within one fingerprint."""
 
@@ -59,7 +65,7 @@ class ImageModel(Protocol):
         """The picture, with `on_step` called on the way.
 
         Cancelling the call stops the model at its next step. Raises ModelUnavailable, ModelTimedOut, ModelFailed,
-        ModelRefused, ModelOutOfMemory or QueueFull.
+        ModelRefused, ModelOutOfMemory, QueueFull or ModelPaused.
         """
         ...
 

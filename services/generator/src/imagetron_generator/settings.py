@@ -27,12 +27,20 @@ class Settings(BaseServiceSettings):
         ge=1,
         le=64,
         validation_alias=AliasChoices("GENERATOR_MAX_CONCURRENT_JOBS", "MAX_CONCURRENT_JOBS"),
-        description="Families that one generator process has with the model at once.",
+        description="Families that one generator process has with the model at once. It takes fewer while Triton is full, "
+        "away or out of memory.",
     )
     health_models: Annotated[tuple[str, ...], BeforeValidator(_names)] = Field(
         default=("preview",),
-        description="Models whose health is reported, by their Triton names, separated by commas.",
+        min_length=1,
+        description="Models whose health is reported, by their Triton names, separated by commas. While none of them "
+        "answers, this process consumes no families.",
     )
     health_interval_seconds: float = Field(
         default=15, gt=0, description="Pause between two synthetic inferences of a model."
+    )
+    health_deadline_seconds: float = Field(
+        default=30,
+        gt=0,
+        description="How long a synthetic inference may take. Longer than the slowest step of a real picture.",
     )

@@ -16,7 +16,7 @@ from imagetron_publisher.usecases import discard_objects, publish_family
 
 # Copying waits on the network, and no picture is decoded: no message can kill the process that holds others.
 FAMILIES_AT_ONCE: Final = 4
-# RELIABILITY 5.6: a store that trickles must not hold a delivery for long.
+# A store that trickles must not hold a delivery for long.
 DEADLINE_SECONDS: Final = 120.0
 
 

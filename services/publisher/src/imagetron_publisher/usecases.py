@@ -7,16 +7,16 @@ from opentelemetry import trace
 
 from imagetron_chassis.blobs import BlobMissing, Blobs
 from imagetron_chassis.cancelling import is_cancelled
-from imagetron_chassis.errors import ChassisError, Permanent, Transient
+from imagetron_chassis.errors import Permanent, Transient
+from imagetron_chassis.faults import fault_point
 from imagetron_chassis.logs import log
-from imagetron_chassis.verdicts import GiveUp, decide, failure_code
+from imagetron_chassis.per_image import all_ended, each_alone
 from imagetron_contracts.failures import FailureCode
 from imagetron_contracts.stages import (
     DerivativesRendered,
     DerivedFile,
     DerivedImage,
     FamilyPublished,
-    ImageError,
     ObjectsDiscarded,
     PublishedFile,
     PublishedFiles,
@@ -56,13 +56,9 @@ async def publish_family(
         return None
     copier = _Copier(message, work, public, copies)
     with trace.get_tracer(__name__).start_as_current_span("publish files"):
-        outcomes = await asyncio.gather(*(_attempt(copier, image) for image in message.images))
-    failures = [outcome for outcome in outcomes if isinstance(outcome, _Failure)]
-    for failure in failures:
-        if not isinstance(decide(failure.error, tries, somebody_waits=True), GiveUp):
-            raise failure.error
-    if len(failures) == len(outcomes):
-        raise failures[0].error
+        outcome = await each_alone(
+            message.images, copier.publish, family=message.family, tries=tries, log_failure="image_not_published"
+        )
     if await is_cancelled(message, work):
         return None
     return FamilyPublished(
@@ -70,8 +66,8 @@ async def publish_family(
         revision=message.revision,
         family=message.family,
         attempt=message.attempt,
-        images=tuple(outcome for outcome in outcomes if isinstance(outcome, PublishedFiles)),
-        errors=tuple(failure.as_error() for failure in failures),
+        images=outcome.done,
+        errors=outcome.errors,
     )
 
 
@@ -86,15 +82,6 @@ async def discard_objects(message: ObjectsDiscarded, *, public: Blobs) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Failure:
-    index: int
-    error: ChassisError
-
-    def as_error(self) -> ImageError:
-        return ImageError(index=self.index, code=failure_code(self.error), message=str(self.error))
-
-
-@dataclass(frozen=True, slots=True)
 class _Copier:
     message: DerivativesRendered
     work: Blobs
@@ -104,7 +91,7 @@ class _Copier:
     async def publish(self, image: DerivedImage) -> PublishedFiles:
         # Files of one digest are one picture under several names: one object serves them all.
         different = {self._key(file): file for file in image.files}
-        await asyncio.gather(*(self._copy(key, file) for key, file in different.items()))
+        await all_ended(*(self._copy(key, file) for key, file in different.items()))
         return PublishedFiles(index=image.index, files=tuple(self._published(file) for file in image.files))
 
     async def _copy(self, key: str, file: DerivedFile) -> None:
@@ -113,6 +100,7 @@ class _Copier:
             stored = await self.public.put_if_absent(
                 key, data, content_type=file.format.content_type, cache_control=CACHE_CONTROL
             )
+            fault_point("publisher.file_copied")
             if stored:
                 return
             there = await self.public.head(key)
@@ -149,11 +137,3 @@ class _Copier:
             return public_key(self.message.job_id, file.digest, file.format)
         except NotADigest as error:
             raise PictureUnfit(f"{file.name} cannot get a public key: {error}") from error
-
-
-async def _attempt(copier: _Copier, image: DerivedImage) -> PublishedFiles | _Failure:
-    try:
-        return await copier.publish(image)
-    except ChassisError as error:
-        log().warning("image_not_published", family=copier.message.family, index=image.index, reason=str(error))
-        return _Failure(image.index, error)

@@ -22,6 +22,7 @@ from typing import Final, NoReturn, ParamSpec, TypeVar
 
 from imagetron_chassis.blobs.port import BlobInfo, BlobMissing, BlobsUnavailable, InvalidKey, checked_key
 from imagetron_chassis.errors import Permanent
+from imagetron_chassis.faults import fault_point
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -92,6 +93,7 @@ class FilesystemBlobs:
         self._open()
         about = {"contentType": content_type, "cacheControl": cache_control, "etag": _etag(data)}
         with self._incoming_file(data, about) as incoming:
+            fault_point("blobs.before_link")
             made: list[Path] = []
             is_stored = self._link(incoming, path, key, made)
             # A lost race is synced as well: whoever is told "it is there" may rely on that after a power cut.

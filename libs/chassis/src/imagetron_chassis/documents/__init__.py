@@ -13,6 +13,7 @@ from imagetron_chassis.documents.port import (
     InSet,
     Range,
     Sort,
+    StoreTooWeak,
     TextContains,
     UniqueKey,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "InSet",
     "Range",
     "Sort",
+    "StoreTooWeak",
     "TextContains",
     "UniqueKey",
 ]

@@ -10,6 +10,7 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo.errors import DocumentTooLarge, DuplicateKeyError, OperationFailure, PyMongoError
 
 from imagetron_chassis.documents import _mongo_query as mongo
+from imagetron_chassis.documents._mongo_durability import weaknesses
 from imagetron_chassis.documents._rules import (
     check_collection,
     check_path,
@@ -28,6 +29,7 @@ from imagetron_chassis.documents.port import (
     Equals,
     Filter,
     Sort,
+    StoreTooWeak,
 )
 
 # A caller of the gateway gets its 503 after about two seconds when no server is there; one that is there but takes two
@@ -39,25 +41,34 @@ _INDEX_CONFLICTS: Final = frozenset({85, 86})
 
 
 class MongoDocuments:
-    """Writes are acknowledged by a majority, journaled; reads see nothing that a failover could take back."""
+    """Writes are acknowledged by a majority, journaled; reads see nothing that a failover could take back.
 
-    def __init__(self, url: str, database: str) -> None:
+    `prepare` refuses a deployment that cannot promise this. `is_trial` spares it that look: for stand-ins and experiments.
+    """
+
+    def __init__(self, url: str, database: str, *, is_trial: bool = False) -> None:
+        self._url = url
+        self._is_trial = is_trial
         self._client: Any = AsyncIOMotorClient(
             url,
             tz_aware=True,
             tzinfo=UTC,
             w="majority",
             journal=True,
+            retryWrites=True,
             readConcernLevel="majority",
             readPreference="primary",
             serverSelectionTimeoutMS=_SELECTION_MILLISECONDS,
-            connectTimeoutMS=_SELECTION_MILLISECONDS,
             waitQueueTimeoutMS=_SELECTION_MILLISECONDS,
+            # The driver's own looks at the server go by this one: shorter, a slow server would be taken for a dead one.
+            connectTimeoutMS=_ANSWER_MILLISECONDS,
             socketTimeoutMS=_ANSWER_MILLISECONDS,
         )
         self._database = self._client[database]
 
     async def prepare(self, *collections: Collection) -> None:
+        if not self._is_trial:
+            await self._refuse_if_weak()
         for collection in collections:
             check_collection(collection)
             documents = self._database[collection.name]
@@ -133,13 +144,35 @@ class MongoDocuments:
         return {row["_id"]: float(row["total"]) for row in rows}
 
     async def ping(self) -> None:
-        try:
-            await self._client.admin.command("ping")
-        except PyMongoError as error:
-            raise DocumentsUnavailable(f"MongoDB does not answer: {error}") from error
+        await self._ask("ping")
 
     async def close(self) -> None:
         self._client.close()
+
+    async def _refuse_if_weak(self) -> None:
+        hello = await self._ask("hello")
+        found = weaknesses(self._url, hello, await self._default_concern())
+        if found:
+            raise StoreTooWeak(f"MongoDB could lose what it has acknowledged: {'; '.join(found)}")
+
+    async def _default_concern(self) -> Mapping[str, Any] | None:
+        try:
+            return await self._ask("getDefaultRWConcern")
+        except _Refused:
+            return None  # not known there, or not for us to ask
+
+    async def _ask(self, command: str) -> Mapping[str, Any]:
+        try:
+            answer: Mapping[str, Any] = await self._client.admin.command(command)
+        except OperationFailure as error:
+            raise _Refused(f"MongoDB refuses {command}: {error}") from error
+        except PyMongoError as error:
+            raise DocumentsUnavailable(f"MongoDB does not answer: {error}") from error
+        return answer
+
+
+class _Refused(DocumentsUnavailable):
+    """The server answers, but not this command."""
 
 
 def _query(collection: Collection, filters: Sequence[Filter]) -> mongo.Query:

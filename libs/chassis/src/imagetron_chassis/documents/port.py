@@ -31,6 +31,10 @@ class DocumentRefused(Permanent, ValueError):
     """A document, filter, cursor or name breaks the rules of this port: the caller has a bug. Nothing was written."""
 
 
+class StoreTooWeak(Permanent):
+    """The store is set up so that it could lose what it has acknowledged; it is not used at all."""
+
+
 class DocumentsUnavailable(Transient):
     """The store cannot answer now; nothing can be said about the write that was under way but that it may be repeated."""
 
@@ -110,7 +114,10 @@ class Documents(Protocol):
     """
 
     async def prepare(self, *collections: Collection) -> None:
-        """Create what is missing: collections, unique keys, indexes. Safe to repeat, and to run from two processes."""
+        """Create what is missing: collections, unique keys, indexes. Safe to repeat, and to run from two processes.
+
+        Raises StoreTooWeak, having made nothing, if the store could lose what it acknowledges.
+        """
         ...
 
     async def insert(self, collection: Collection, document: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from imagetron_chassis.documents._rules import (
     checked_filters,
     checked_id,
     checked_order,
+    declared_paths,
 )
 from imagetron_chassis.documents._sqlite_thread import SqliteThread
 from imagetron_chassis.documents.port import (
@@ -70,13 +71,16 @@ class SqliteDocuments:
         order = sort or Sort("_id")
         cursor = checked_order(sort, after, limit)
         condition, parameters = _condition(collection, filters)
-        if cursor is not None:
-            beyond, more = _sql.beyond(order, cursor if sort else (cursor[1], cursor[1]))
-            condition, parameters = f"{condition} AND {beyond}", [*parameters, *more]
-        sql = f'SELECT body FROM "{collection.name}" WHERE {condition} ORDER BY {_sql.order_by(order)} LIMIT ?'  # noqa: S608
+        pieces = _sql.pieces(order, cursor if sort or cursor is None else (cursor[1], cursor[1]))
 
         def work(connection: sqlite3.Connection) -> list[Document]:
-            return [_sql.decode(body) for (body,) in connection.execute(sql, [*parameters, limit])]
+            found: list[Document] = []
+            for (piece, more), by in pieces:
+                if len(found) < limit:
+                    sql = f'SELECT body FROM "{collection.name}" WHERE {condition} AND {piece} ORDER BY {by} LIMIT ?'  # noqa: S608
+                    rows = connection.execute(sql, [*parameters, *more, limit - len(found)])
+                    found.extend(_sql.decode(body) for (body,) in rows)
+            return found
 
         return await self._thread.read(work)
 
@@ -139,7 +143,8 @@ def _row(document: Document) -> dict[str, Any]:
 
 def _condition(collection: Collection, filters: Sequence[Filter]) -> tuple[str, list[Any]]:
     check_collection(collection)
-    return _sql.where(checked_filters(tuple(filters)))
+    # No document gets in with an object or a list at a declared path.
+    return _sql.where(checked_filters(tuple(filters)), frozenset(declared_paths(collection)))
 
 
 def _schema(collection: Collection) -> list[tuple[str, str]]:

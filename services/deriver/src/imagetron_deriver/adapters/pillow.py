@@ -15,7 +15,7 @@ from PIL import Image, PngImagePlugin, features
 
 from imagetron_deriver.adapters.orders import Order, OrderedPicture
 
-# RELIABILITY S10. Its other limit, 8192 a side, is that of every size on the wire, and a render has the size promised.
+# 40 megapixels. Its other limit, 8192 a side, is that of every size on the wire, and a render has the size promised.
 MAX_PIXELS: Final = 40_000_000
 # PPM is what generators write; the others are what providers deliver. Pillow keeps meeting bombs in odd formats.
 FORMATS: Final = ("PPM", "PNG", "JPEG", "WEBP")

@@ -25,7 +25,7 @@ from imagetron_deriver.domain.cuts import Cut
 from imagetron_deriver.domain.encoding import PARAMETERS
 from imagetron_deriver.ports import CutterDied, CutterTooSlow, Cutting, Picture, RenderUnreadable
 
-# RELIABILITY S10. The largest allowed render (40 megapixels) needs 0.4 GB.
+# The largest allowed render (40 megapixels) needs 0.4 GB.
 MEMORY_BYTES: Final = 1 << 30
 CPU_SECONDS: Final = 20
 # A picture on a busy machine has less than a whole core.

@@ -1,9 +1,5 @@
 """Job documents over the chassis' document store: mapping, queries, cursors, and the outbox as the relay wants it."""
 
-import base64
-import binascii
-import json
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
@@ -11,6 +7,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from imagetron_chassis.cursors import closed, opened
 from imagetron_chassis.documents import (
     Collection,
     Document,
@@ -28,16 +25,30 @@ from imagetron_chassis.outbox import Pending
 from imagetron_chassis.principals import Principal
 from imagetron_chassis.publishing import Outgoing
 from imagetron_contracts.stages import Lane
-from imagetron_gateway.domain.job import Job
-from imagetron_gateway.ports import InvalidCursor, NameTaken, Page
+from imagetron_gateway.domain.job import Job, JobKind
+from imagetron_gateway.ports import KeyTaken, NameTaken, Pace, Page
 
 JOBS: Final = Collection(
     "jobs",
-    unique=(UniqueKey("name", ("name",)),),
-    indexes=(("owner", "createdAt"), ("lane", "waitingSince"), ("nextCheckAt",), ("outboxAt",), ("inFlightFamilies",)),
+    unique=(UniqueKey("name", ("name",)), UniqueKey("idempotency", ("owner", "idempotency.key"))),
+    indexes=(
+        ("owner", "createdAt"),
+        ("createdAt",),
+        ("owner", "kind", "createdAt"),
+        ("kind", "createdAt"),
+        ("lane", "waitingSince"),
+        # One for the next owner, one for an owner's next job: without its own, the first would read all of an owner's.
+        ("lane", "waitingOwner"),
+        ("lane", "waitingOwner", "waitingSince"),
+        ("lane", "finishedAt"),
+        ("status", "lane", "createdAt"),
+        ("status", "finishedAt"),
+        ("nextCheckAt",),
+        ("outboxAt",),
+        ("inFlightFamilies",),
+    ),
 )
 _MARK_TRIES: Final = 20
-_FOREIGN_CURSOR: Final = "the cursor was not made by this API; start again without one"
 
 
 class JobUnreadable(Permanent):
@@ -59,46 +70,87 @@ class DocumentJobs:
         try:
             await self._documents.insert(JOBS, _document(job))
         except Duplicate as error:
+            if error.key == "idempotency":
+                raise KeyTaken("this Idempotency-Key was used before") from error
             raise NameTaken(f"a variation named {job.name!r} exists") from error
 
     async def get(self, job_id: str, principal: Principal) -> Job | None:
-        document = await self._documents.get(JOBS, job_id, *_owned_by(principal))
+        document = await self._documents.get(JOBS, job_id, *owned_by(principal))
         return _job(document) if document else None
 
     async def by_name(self, name: str, principal: Principal) -> Job | None:
-        found = await self._documents.find(JOBS, Equals("name", name), *_owned_by(principal), limit=1)
+        found = await self._documents.find(JOBS, Equals("name", name), *owned_by(principal), limit=1)
         return _job(found[0]) if found else None
 
-    async def page(self, principal: Principal, *, after: str | None, limit: int) -> Page:
+    async def by_key(self, key: str, principal: Principal) -> Job | None:
+        mine = (Equals("owner", principal.owner), Equals("idempotency.key", key))
+        found = await self._documents.find(JOBS, *mine, limit=1)
+        return _job(found[0]) if found else None
+
+    async def page(self, principal: Principal, *, after: str | None, limit: int, kind: JobKind | None = None) -> Page:
+        filters = (*owned_by(principal), *([Equals("kind", kind.value)] if kind else []))
         newest_first = Sort("createdAt", descending=True)
-        found = await self._documents.find(
-            JOBS, *_owned_by(principal), sort=newest_first, after=_opened(after), limit=limit + 1
-        )
+        found = await self._documents.find(JOBS, *filters, sort=newest_first, after=opened(after), limit=limit + 1)
         shown = found[:limit]
-        following = _encoded(shown[-1]["createdAt"], shown[-1]["_id"]) if len(found) > limit else None
-        return Page(_readable(shown), following)
+        following = closed((shown[-1]["createdAt"], shown[-1]["_id"])) if len(found) > limit else None
+        return Page(readable(shown), following)
 
     async def replace(self, job: Job, principal: Principal, *, if_version: int) -> bool:
         if not principal.sees_all_owners and job.owner != principal.owner:
             raise PermissionError(f"{principal.owner} cannot change a job of {job.owner}")
         return await self._documents.replace(JOBS, _document(job), if_version=if_version)
 
-    async def waiting(self, lane: Lane, principal: Principal, *, limit: int) -> Sequence[Job]:
-        filters = (Equals("lane", lane.value), Range("waitingSince", at_least=_EPOCH), *_owned_by(principal))
+    async def waiting_owners(self, lane: Lane, principal: Principal, *, after: str | None, limit: int) -> Sequence[str]:
+        owners: list[str] = []
+        while len(owners) < limit:
+            # One step of the index for each owner, however many jobs it has.
+            last = owners[-1] if owners else after
+            owner = await self._waiting_owner_after(lane, principal, last)
+            if owner is None and last is not None:
+                owner = await self._waiting_owner_after(lane, principal, None)
+            if owner is None or owner in owners:
+                break
+            owners.append(owner)
+        return owners
+
+    async def _waiting_owner_after(self, lane: Lane, principal: Principal, last: str | None) -> str | None:
+        following = "" if last is None else last + _NEXT_TEXT
+        filters = (Equals("lane", lane.value), Range("waitingOwner", at_least=following), *owned_by(principal))
+        found = await self._documents.find(JOBS, *filters, sort=Sort("waitingOwner"), limit=1)
+        return str(found[0]["waitingOwner"]) if found else None
+
+    async def waiting(self, lane: Lane, owner: str, principal: Principal, *, limit: int) -> Sequence[Job]:
+        filters = (
+            Equals("lane", lane.value),
+            Equals("waitingOwner", owner),
+            Range("waitingSince", at_least=EPOCH),
+            *owned_by(principal),
+        )
         found = await self._documents.find(JOBS, *filters, sort=Sort("waitingSince"), limit=limit)
-        return _readable(found)
+        return readable(found)
+
+    async def count_waiting(self, lane: Lane, principal: Principal, *, before: datetime | None = None) -> int:
+        since = Range("waitingSince", at_least=EPOCH, below=before)
+        return await self._documents.count(JOBS, Equals("lane", lane.value), since, *owned_by(principal))
+
+    async def finished(self, lane: Lane, principal: Principal, *, since: datetime) -> Pace:
+        filters = (Equals("lane", lane.value), Range("finishedAt", at_least=since), *owned_by(principal))
+        first = await self._documents.find(JOBS, *filters, sort=Sort("finishedAt"), limit=1)
+        if not first:
+            return Pace(0, None)
+        return Pace(await self._documents.count(JOBS, *filters), first[0]["finishedAt"])
 
     async def in_flight(self, principal: Principal) -> dict[str, int]:
-        filters = (Range("inFlightFamilies", at_least=1), *_owned_by(principal))
+        filters = (Range("inFlightFamilies", at_least=1), *owned_by(principal))
         sums = await self._documents.sum_by(JOBS, "inFlightFamilies", "lane", *filters)
         return {lane: int(count) for lane, count in sums.items()}
 
     async def due(self, now: datetime, principal: Principal, *, limit: int) -> Sequence[Job]:
         # Stores keep milliseconds: this is "at or before now".
         just_after = now + timedelta(milliseconds=1)
-        filters = (Range("nextCheckAt", at_least=_EPOCH, below=just_after), *_owned_by(principal))
+        filters = (Range("nextCheckAt", at_least=EPOCH, below=just_after), *owned_by(principal))
         found = await self._documents.find(JOBS, *filters, sort=Sort("nextCheckAt"), limit=limit)
-        return _readable(found)
+        return readable(found)
 
     async def pending(self, document_id: str) -> Pending | None:
         document = await self._documents.get(JOBS, document_id)
@@ -111,7 +163,7 @@ class DocumentJobs:
         return Pending(document_id, messages)
 
     async def pending_since(self, before: datetime, limit: int) -> Sequence[str]:
-        filters = (Range("outboxAt", at_least=_EPOCH, below=before),)
+        filters = (Range("outboxAt", at_least=EPOCH, below=before),)
         found = await self._documents.find(JOBS, *filters, sort=Sort("outboxAt"), limit=limit)
         return [document["_id"] for document in found]
 
@@ -130,10 +182,12 @@ class DocumentJobs:
         )
 
 
-_EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+# The smallest text that a document may append: what begins with more than this comes after.
+_NEXT_TEXT: Final = "\x01"
+EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
-def _owned_by(principal: Principal) -> tuple[Filter, ...]:
+def owned_by(principal: Principal) -> tuple[Filter, ...]:
     return () if principal.sees_all_owners else (Equals("owner", principal.owner),)
 
 
@@ -153,7 +207,7 @@ def _job(document: Mapping[str, Any]) -> Job:
         raise JobUnreadable(f"job {document['_id']} cannot be read: {', '.join(fields)}") from None
 
 
-def _readable(documents: Iterable[Document]) -> list[Job]:
+def readable(documents: Iterable[Document]) -> list[Job]:
     """Without those that cannot be read: one broken document must not hide all others from lists and sweeps."""
     jobs = []
     for document in documents:
@@ -175,22 +229,3 @@ def _plain(value: object) -> object:
             return value.value
         case _:
             return value
-
-
-def _encoded(created_at: datetime, job_id: str) -> str:
-    place = json.dumps([created_at.isoformat(timespec="milliseconds"), job_id])
-    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
-
-
-def _opened(cursor: str | None) -> tuple[datetime, str] | None:
-    if cursor is None:
-        return None
-    try:
-        created_at, job_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        place = datetime.fromisoformat(created_at), str(uuid.UUID(job_id))
-    except (ValueError, TypeError, AttributeError, binascii.Error) as error:
-        raise InvalidCursor(_FOREIGN_CURSOR) from error
-    # Only what this API wrote reads back the same: no other time zone, precision or way to write an id gets through.
-    if place[0].utcoffset() != timedelta(0) or _encoded(*place) != cursor:
-        raise InvalidCursor(_FOREIGN_CURSOR)
-    return place

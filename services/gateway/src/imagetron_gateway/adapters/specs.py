@@ -2,8 +2,9 @@
 
 from imagetron_chassis.blobs import Blobs
 from imagetron_contracts.families import FAMILIES
-from imagetron_contracts.spec import FamilySpec, FileSpec, RenderSpec, spec_key
+from imagetron_contracts.spec import FamilySpec, FileSpec, RenderSpec, cancelled_key, spec_key
 from imagetron_gateway.domain.job import Family, Job
+from imagetron_gateway.domain.policy import negative_prompt_of
 
 
 class BlobSpecs:
@@ -17,7 +18,7 @@ class BlobSpecs:
             job_id=job.id,
             revision=job.revision,
             prompt=job.final_prompt,
-            negative_prompt=job.negative_prompt,
+            negative_prompt=negative_prompt_of(job),
             model=job.model,
             served_by=job.served_by,
             steps=job.parameters.steps,
@@ -26,6 +27,9 @@ class BlobSpecs:
         )
         body = spec.model_dump_json(by_alias=True).encode()
         await self._work.put_if_absent(spec_key(job.id, job.revision), body, content_type="application/json")
+
+    async def mark_cancelled(self, job_id: str, revision: int) -> None:
+        await self._work.put_if_absent(cancelled_key(job_id, revision), b"cancelled\n", content_type="text/plain")
 
 
 def _family_spec(family: Family) -> FamilySpec:

@@ -19,6 +19,8 @@ class Scope(StrEnum):
 
     READ = "images:read"
     WRITE = "images:write"
+    ADMIN = "admin"
+    """For operators: everybody's jobs, the queue, dead letters, all public events."""
     EVERYBODY = "everybody"
     """For what anyone may fetch: pictures under unguessable or published names, and the state of the models."""
 

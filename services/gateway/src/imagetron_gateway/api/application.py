@@ -8,11 +8,19 @@ from starlette.middleware.errors import ServerErrorMiddleware
 
 from imagetron_chassis.health import Health, health_routes
 from imagetron_gateway.api.access import Authenticate
+from imagetron_gateway.api.admin import AdminDesk, admin_router
+from imagetron_gateway.api.admin_events import events_router
+from imagetron_gateway.api.admin_letters import dead_letters_router
+from imagetron_gateway.api.imagine import ImagineDesk, imagine_router
+from imagetron_gateway.api.jobs import JobsDesk, jobs_router
 from imagetron_gateway.api.middleware import KnownHosts, LimitedBody, Observed
 from imagetron_gateway.api.models import models_router
 from imagetron_gateway.api.pictures import PicturesDesk, pictures_router
+from imagetron_gateway.api.pipeline import PipelineDesk, pipeline_router
 from imagetron_gateway.api.problems import Problem, answer_bug, answer_with_problems, openapi_with_problems
+from imagetron_gateway.api.prompts import prompts_router
 from imagetron_gateway.api.reference import reference_route
+from imagetron_gateway.api.subjects import subjects_router
 from imagetron_gateway.api.variations import VariationsDesk, variations_router
 
 _DESCRIPTION = """
@@ -26,7 +34,11 @@ def create_application(
     authenticate: Authenticate,
     health: Health,
     variations: VariationsDesk,
+    jobs: JobsDesk,
+    admin: AdminDesk,
     pictures: PicturesDesk,
+    pipeline: PipelineDesk,
+    imagine: ImagineDesk,
     hosts: frozenset[str] | None = None,
 ) -> FastAPI:
     """The whole HTTP surface of the gateway. `hosts` are the names that it answers under; None: any."""
@@ -58,7 +70,13 @@ def create_application(
     app.routes.extend(health_routes(health))
     app.routes.append(reference_route(app.openapi))
     app.include_router(variations_router(variations))
-    app.include_router(models_router(variations.models))
+    app.include_router(jobs_router(jobs))
+    app.include_router(pipeline_router(pipeline))
+    for router in (subjects_router(imagine.prompts), prompts_router(imagine.prompts), imagine_router(imagine)):
+        app.include_router(router)
+    for router in (admin_router(admin), dead_letters_router(admin), events_router(admin)):
+        app.include_router(router)
+    app.include_router(models_router(variations.submissions.models))
     # Last: its two-segment names would catch the paths above.
     app.include_router(pictures_router(pictures))
     return app

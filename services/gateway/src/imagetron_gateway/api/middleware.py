@@ -6,6 +6,7 @@ import time
 import uuid
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import urlsplit
 
 from opentelemetry import metrics, trace
 from starlette.datastructures import Headers, MutableHeaders
@@ -20,6 +21,7 @@ MAX_BODY_BYTES: Final = 64 * 1024
 BODY_SECONDS: Final = 15.0
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 # What nginx and others log for a caller who left before the answer: no fault of ours, so no 500.
 _CALLER_LEFT: Final = 499
@@ -149,7 +151,8 @@ class _TooLong(Exception):
 
 
 class KnownHosts:
-    """Answers only under names that are ours: a foreign page that points its own name at this address gets nothing.
+    """Answers only under names that are ours: a foreign page that points its own name at this address gets nothing, and one
+    that sends a form here changes nothing.
 
     A browser trusts such a page to read from its own name, and callers on loopback need not prove who they are.
     """
@@ -168,4 +171,17 @@ class KnownHosts:
                 )
                 await answer(scope, receive, send)
                 return
+            if scope["method"] not in _SAFE_METHODS and self._is_foreign(Headers(scope=scope)):
+                answer = problem(
+                    HTTPStatus.FORBIDDEN, "cross-site-request", "a page of another site may not change anything here"
+                )
+                await answer(scope, receive, send)
+                return
         await self._app(scope, receive, send)
+
+    def _is_foreign(self, headers: Headers) -> bool:
+        """Browsers say where a request comes from; who is no browser says nothing, and is not misled by a page."""
+        if headers.get("sec-fetch-site") == "cross-site":
+            return True
+        origin = headers.get("origin")
+        return origin is not None and (urlsplit(origin).hostname or "") not in self._names

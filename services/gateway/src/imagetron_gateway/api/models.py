@@ -38,6 +38,13 @@ class ModelDesk:
             return self._stand_in
         raise ModelCannotServe(f"{model.name} cannot serve now; GET /api/images/models says which models can")
 
+    def check_serves(self, provider_model: str) -> None:
+        """Raises ModelCannotServe if this provider's model does not answer now and is no stand-in to be waited for."""
+        if not self.is_available(provider_model) and provider_model != self._stand_in:
+            raise ModelCannotServe(
+                f"{provider_model} made the pictures, and cannot serve now; another model makes others"
+            )
+
     def server_now(self, model: Model) -> str | None:
         """The provider's model that would answer now, if any."""
         candidates = [model.provider_model, *([self._stand_in] if self._stand_in else [])]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
@@ -13,7 +13,7 @@ from imagetron_chassis.principals import Principal, system
 from imagetron_contracts.families import AmbiguousName, picture_named
 from imagetron_gateway.api.access import Allowed, Scope
 from imagetron_gateway.api.schemas import Responses
-from imagetron_gateway.domain.pictures import Picture, UrlOf, picture_of
+from imagetron_gateway.domain.pictures import Picture, UrlOf, picture_of, pictures
 from imagetron_gateway.ports import Jobs
 
 # A name moves when the next revision ends; a cache may show the old picture this long.
@@ -35,7 +35,7 @@ class PicturesDesk:
 
 def pictures_router(desk: PicturesDesk) -> APIRouter:
     router = APIRouter(tags=["pictures"])
-    image: Responses = {
+    answers: Responses = {
         200: {"content": {"image/webp": {}}, "description": "The picture."},
         304: {"description": "Not modified."},
     }
@@ -45,10 +45,16 @@ def pictures_router(desk: PicturesDesk) -> APIRouter:
         "/api/images/{variation_name}/{picture_name}",
         summary="A picture of a variation by name",
         response_class=Response,
-        responses={**image, 302: {"description": "It lies on the CDN."}},
+        responses={**answers, 302: {"description": "It lies on the CDN."}},
     )
-    async def by_name(variation_name: str, picture_name: str, request: Request, _: Anyone) -> Response:
-        picture = await _resolve(desk.jobs, variation_name, picture_name)
+    async def by_name(
+        variation_name: str,
+        picture_name: str,
+        request: Request,
+        _: Anyone,
+        image: Annotated[int | None, Query(ge=0, description="Of a family's images the one with this index.")] = None,
+    ) -> Response:
+        picture = await _resolve(desk.jobs, variation_name, picture_name, image)
         etag = f'"{picture.file.digest}"'
         headers = {"Cache-Control": ALIAS_CACHE, "ETag": etag}
         if desk.public is None:
@@ -65,7 +71,7 @@ def pictures_router(desk: PicturesDesk) -> APIRouter:
             "/cdn/{job_id}/{file_name}",
             summary="A public object by its immutable key",
             response_class=Response,
-            responses=image,
+            responses=answers,
         )
         async def by_key(job_id: str, file_name: str, request: Request, _: Anyone) -> Response:
             etag = f'"{file_name.partition(".")[0]}"'
@@ -75,10 +81,12 @@ def pictures_router(desk: PicturesDesk) -> APIRouter:
     return router
 
 
-async def _resolve(jobs: Jobs, variation_name: str, picture_name: str) -> Picture:
+async def _resolve(jobs: Jobs, variation_name: str, picture_name: str, image: int | None) -> Picture:
     job = await jobs.by_name(variation_name, _NAMES)
-    if job is None:
-        raise HTTPException(HTTPStatus.NOT_FOUND, f"no variation named {variation_name[:100]!r}")
+    # Anybody may ask: what is not published does not exist, and neither does the name of a variation without pictures.
+    hidden = f"no picture {picture_name[:100]!r} of a variation {variation_name[:100]!r} is published (yet)"
+    if job is None or not any(pictures(job)):
+        raise HTTPException(HTTPStatus.NOT_FOUND, hidden)
     try:
         name = picture_named(picture_name, job.families)
     except AmbiguousName as error:
@@ -88,9 +96,9 @@ async def _resolve(jobs: Jobs, variation_name: str, picture_name: str) -> Pictur
             HTTPStatus.NOT_FOUND,
             f"{job.name} has no picture {picture_name[:100]!r}; its families: {', '.join(job.families)}",
         )
-    picture = picture_of(job, name)
+    picture = picture_of(job, name, image)
     if picture is None:
-        raise HTTPException(HTTPStatus.NOT_FOUND, f"{picture_name[:100]!r} of {job.name} is not published (yet)")
+        raise HTTPException(HTTPStatus.NOT_FOUND, hidden)
     return picture
 
 

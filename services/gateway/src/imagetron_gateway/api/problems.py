@@ -1,5 +1,6 @@
 """RFC 9457 problems: the one table from error to answer. HTTP status codes live in this package and nowhere else."""
 
+import math
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -15,12 +16,19 @@ from starlette.responses import JSONResponse
 
 from imagetron_chassis.errors import ChassisError, Retryable
 from imagetron_chassis.logs import log
-from imagetron_gateway.domain.saga import NotAllowed
-from imagetron_gateway.ports import InvalidCursor, NameTaken
-from imagetron_gateway.usecases import JobMissing
+from imagetron_contracts.rpc import Refusal
+from imagetron_gateway.domain.commands import NotAllowed
+from imagetron_gateway.ports import InvalidCursor, KeyTaken, NameTaken, PromptsRefused, TooManyTails
+from imagetron_gateway.usecases.committing import JobMissing, KeyReused
+from imagetron_gateway.usecases.operating_letters import LetterMissing, QueueUnknown
+from imagetron_gateway.usecases.submitting import BacklogFull
 
 MEDIA_TYPE: Final = "application/problem+json"
 _RETRY_AFTER_SECONDS: Final = 2
+_BACKLOG_RETRY_AFTER_SECONDS: Final = 60
+_STILL_RUNNING_RETRY_AFTER_SECONDS: Final = 5.0
+# Nobody reads more; a body of nothing but mistakes must not make an answer many times its size.
+_OBJECTIONS_AT_MOST: Final = 50
 # "Input should be at most 3" speaks of a place that the pointer names already.
 _PYDANTICS_SUBJECT: Final = re.compile(r"^(Input|String|List|Value) should ")
 
@@ -39,6 +47,10 @@ class InvalidRequest(Exception):
     def __init__(self, *objections: Objection) -> None:
         super().__init__("; ".join(f"{item.pointer}: {item.detail}" for item in objections))
         self.objections = objections
+
+
+class BadHeader(Exception):
+    """A header cannot be read; the sentence names it."""
 
 
 class ModelCannotServe(Exception):
@@ -111,7 +123,7 @@ def _unreadable(error: RequestValidationError) -> JSONResponse:
     if details and details[0]["type"] == "json_invalid":
         position = details[0]["loc"][-1]
         return problem(HTTPStatus.BAD_REQUEST, "invalid-json", f"the body is not JSON: error at character {position}")
-    objections = [Objection(_pointer(item["loc"]), _said(item)) for item in details]
+    objections = [Objection(_pointer(item["loc"]), _said(item)) for item in details[:_OBJECTIONS_AT_MOST]]
     return _invalid(InvalidRequest(*objections))
 
 
@@ -130,6 +142,8 @@ def _said(item: Any) -> str:  # noqa: ANN401 - pydantic's error details
             return "unknown field; remove it"
         case "model_attributes_type" | "model_type" | "dict_type":
             return "must be a JSON object"
+        case "too_long" if item.get("ctx", {}).get("field_type") == "Value":
+            return f"must have at most {item['ctx']['max_length']} characters, not {item['ctx']['actual_length']}"
         case _:
             said = str(item["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
             return _PYDANTICS_SUBJECT.sub("must ", said)
@@ -147,11 +161,51 @@ def _unavailable(error: ChassisError) -> JSONResponse:
     # The sentence may name hosts and drivers; callers get ours, the log gets that one.
     log().warning("request_failed", reason=str(error))
     if isinstance(error, Retryable):
-        detail = "a part of the service is away for the moment; nothing was stored"
+        # An answer may be lost after the work was done: nobody can say that nothing was stored.
+        detail = (
+            "a part of the service is away for the moment; a request that changes something may have been carried out: "
+            "look first, or send it again with the same Idempotency-Key"
+        )
         return problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", detail, retryable=True)
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "the request could not be carried out")
 
 
+def _refused(error: PromptsRefused) -> JSONResponse:
+    """The prompt service's refusals; what it says is written for callers."""
+    refusal = error.refusal
+    # A newer service may have words that this reader does not know.
+    kind = refusal.code or (Refusal.UNAVAILABLE if refusal.retryable else Refusal.INTERNAL)
+    status, code = _REFUSALS[kind]
+    wait = refusal.retry_after_seconds
+    if kind is Refusal.STILL_RUNNING and wait is not None:
+        # A lease is long because its worker may have died; most calls are done much sooner.
+        wait = min(wait, _STILL_RUNNING_RETRY_AFTER_SECONDS)
+    headers = {"Retry-After": str(max(1, math.ceil(wait)))} if refusal.retryable and wait is not None else None
+    if kind is Refusal.INTERNAL:
+        # Written for whoever operates this: it may speak of keys and models.
+        log().error("prompt_service_failed", reason=refusal.message)
+        return problem(status, code, "the prompt service could not carry out the request; quote the trace_id")
+    field = "call" if kind is Refusal.KEY_REUSED else refusal.field
+    objections = [Objection(_POINTERS.get(field, f"/{field}"), refusal.message)] if field else []
+    return problem(status, code, refusal.message, objections=objections, retryable=refusal.retryable, headers=headers)
+
+
+# The prompt service speaks of its request; what came as a header or in the query is said so.
+_POINTERS: Final = {"after": "?after", "call": "Idempotency-Key"}
+_REFUSALS: Final[dict[Refusal, tuple[HTTPStatus, str]]] = {
+    Refusal.INVALID: (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request"),
+    Refusal.NOT_FOUND: (HTTPStatus.NOT_FOUND, "not-found"),
+    Refusal.CHANGED: (HTTPStatus.PRECONDITION_FAILED, "changed"),
+    Refusal.KEY_REUSED: (HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused"),
+    Refusal.STILL_RUNNING: (HTTPStatus.CONFLICT, "still-running"),
+    Refusal.UNKNOWN_OUTCOME: (HTTPStatus.CONFLICT, "outcome-unknown"),
+    Refusal.RATE_LIMITED: (HTTPStatus.SERVICE_UNAVAILABLE, "language-model-busy"),
+    Refusal.QUOTA_EXCEEDED: (HTTPStatus.SERVICE_UNAVAILABLE, "quota-exceeded"),
+    Refusal.CONTENT_FILTERED: (HTTPStatus.UNPROCESSABLE_ENTITY, "content-filtered"),
+    Refusal.TIMED_OUT: (HTTPStatus.SERVICE_UNAVAILABLE, "language-model-timeout"),
+    Refusal.UNAVAILABLE: (HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
+    Refusal.INTERNAL: (HTTPStatus.INTERNAL_SERVER_ERROR, "internal"),
+}
 _ANSWERS: Final[dict[type[Exception], Callable[[Any], JSONResponse]]] = {
     InvalidRequest: _invalid,
     RequestValidationError: _unreadable,
@@ -160,7 +214,27 @@ _ANSWERS: Final[dict[type[Exception], Callable[[Any], JSONResponse]]] = {
         HTTPStatus.CONFLICT, "name-taken", str(error), objections=[Objection("/name", "is taken; choose another")]
     ),
     NotAllowed: lambda error: problem(HTTPStatus.CONFLICT, "not-allowed", str(error)),
+    KeyReused: lambda error: problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "idempotency-key-reused",
+        str(error),
+        objections=[Objection("Idempotency-Key", "was used for another request")],
+    ),
+    # The job that had the key was removed between two looks: the next try is the first again.
+    KeyTaken: lambda error: problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", str(error), retryable=True),
+    PromptsRefused: _refused,
+    BadHeader: lambda error: problem(HTTPStatus.BAD_REQUEST, "bad-header", str(error)),
+    BacklogFull: lambda error: problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "backlog-full",
+        str(error),
+        retryable=True,
+        headers={"Retry-After": str(_BACKLOG_RETRY_AFTER_SECONDS)},
+    ),
     JobMissing: lambda error: problem(HTTPStatus.NOT_FOUND, "not-found", str(error)),
+    QueueUnknown: lambda error: problem(HTTPStatus.NOT_FOUND, "not-found", str(error)),
+    LetterMissing: lambda error: problem(HTTPStatus.NOT_FOUND, "not-found", str(error)),
+    TooManyTails: lambda error: problem(HTTPStatus.SERVICE_UNAVAILABLE, "too-many-readers", str(error), retryable=True),
     InvalidCursor: lambda error: _invalid(InvalidRequest(Objection("?after", str(error)))),
     ModelCannotServe: lambda error: problem(
         HTTPStatus.SERVICE_UNAVAILABLE, "model-unavailable", str(error), retryable=True

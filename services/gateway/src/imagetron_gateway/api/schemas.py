@@ -1,5 +1,6 @@
 """Request and response bodies of `/api/images/*`. Requests refuse unknown fields; responses are built here, never dumped."""
 
+from collections import Counter
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -8,10 +9,11 @@ from pydantic.alias_generators import to_camel
 
 from imagetron_contracts.families import FAMILIES, UnknownFamily, family_named
 from imagetron_contracts.media import Dimensions, ImageFormat
+from imagetron_contracts.rpc import MAX_PROMPT_CHARACTERS
+from imagetron_gateway.domain.catalogue import DEFAULT_MODEL
 from imagetron_gateway.domain.naming import MAX_LENGTH, objection_to
+from imagetron_gateway.domain.seeds import MAX_SEED
 
-MAX_PROMPT_CHARACTERS: Final = 4000
-MAX_SEED: Final = 2**63 - 1
 _CATEGORY: Final = r"^[A-Za-z0-9][A-Za-z0-9/_ .-]*$"
 
 
@@ -28,15 +30,22 @@ def _name(value: str) -> str:
     return value
 
 
-def _family(value: str) -> str:
+def family_name(value: str) -> str:
     try:
         return family_named(value).name
     except UnknownFamily as error:
         raise ValueError(str(error)) from error
 
 
-def _distinct(values: list[str]) -> list[str]:
-    if repeated := sorted({value for value in values if values.count(value) > 1}):
+def bounded(values: object) -> object:
+    """Before anything looks at each of them."""
+    if isinstance(values, list) and len(values) > len(FAMILIES):
+        raise ValueError(f"names {len(values)} families; there are {len(FAMILIES)}")
+    return values
+
+
+def distinct(values: list[str]) -> list[str]:
+    if repeated := sorted(value for value, times in Counter(values).items() if times > 1):
         raise ValueError(f"named twice (aliases count): {', '.join(repeated)}")
     return values
 
@@ -44,10 +53,12 @@ def _distinct(values: list[str]) -> list[str]:
 def _storable(value: str) -> str:
     if "\0" in value:
         raise ValueError("must not hold a NUL character")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise ValueError("must not hold half of a surrogate pair")
     return value
 
 
-def _undefaulted(schema: dict[str, Any]) -> None:
+def undefaulted(schema: dict[str, Any]) -> None:
     """The default depends on the model: a client generated from the schema must not send our placeholder."""
     schema.pop("default", None)
 
@@ -61,6 +72,15 @@ def _not_blank(value: str) -> str:
 Whole = Annotated[int, BeforeValidator(_whole), Field(strict=True)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Text = Annotated[str, Field(strict=True), AfterValidator(_storable)]
+NotBlank = Annotated[Text, AfterValidator(_not_blank)]
+ApprovedPrompt = Annotated[
+    NotBlank, Field(max_length=MAX_PROMPT_CHARACTERS, description="Reaches the model byte for byte.")
+]
+Name = Annotated[
+    Text,
+    AfterValidator(_name),
+    Field(description=f"Unique; a segment of the pictures' URLs: at most {MAX_LENGTH} letters, digits, '-' and '_'."),
+]
 
 
 class Body(BaseModel):
@@ -69,23 +89,26 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel)
 
 
-class GenerationBody(Body):
-    """What to make. What is left out takes the model's default; a left-out seed is drawn and reported."""
+class GenerationOptions(Body):
+    """How to make it. What is left out takes the model's default; a left-out seed is drawn and reported."""
 
-    prompt: Annotated[Text, AfterValidator(_not_blank)] = Field(
-        max_length=MAX_PROMPT_CHARACTERS, description="Reaches the model byte for byte."
-    )
     negative_prompt: Text = Field(default="", max_length=MAX_PROMPT_CHARACTERS)
     seed: Whole = Field(
         default=-1,
         ge=0,
         le=MAX_SEED,
         description="The same inputs and seed give the same pictures.",
-        json_schema_extra=_undefaulted,
+        json_schema_extra=undefaulted,
     )
-    model: Text = Field(default="photorealistic", max_length=100, description="A name of GET /api/images/models.")
-    inference_steps: Whole = Field(default=0, description="Within the model's range.", json_schema_extra=_undefaulted)
-    guidance_scale: Number = Field(default=0, description="Within the model's range.", json_schema_extra=_undefaulted)
+    model: Text = Field(default=DEFAULT_MODEL, max_length=100, description="A name of GET /api/images/models.")
+    inference_steps: Whole = Field(default=0, description="Within the model's range.", json_schema_extra=undefaulted)
+    guidance_scale: Number = Field(default=0, description="Within the model's range.", json_schema_extra=undefaulted)
+
+
+class GenerationBody(GenerationOptions):
+    """What to make, and how. What is left out takes the model's default; a left-out seed is drawn and reported."""
+
+    prompt: ApprovedPrompt
 
 
 class VariationBody(Body):
@@ -112,15 +135,13 @@ class VariationBody(Body):
         }
     )
 
-    name: Annotated[Text, AfterValidator(_name)] = Field(
-        description=f"Unique; a segment of the pictures' URLs: at most {MAX_LENGTH} letters, digits, '-' and '_'."
-    )
+    name: Name
     category: Text = Field(
         min_length=1, max_length=100, pattern=_CATEGORY, description="Yours to choose; told in events."
     )
-    families: Annotated[list[Annotated[Text, AfterValidator(_family)]], AfterValidator(_distinct)] = Field(
-        min_length=1, description=f"One to all of: {', '.join(FAMILIES)}."
-    )
+    families: Annotated[
+        list[Annotated[Text, AfterValidator(family_name)]], BeforeValidator(bounded), AfterValidator(distinct)
+    ] = Field(min_length=1, description=f"One to all of: {', '.join(FAMILIES)}.")
     generation: GenerationBody
     is_dx_job: Annotated[bool, Field(strict=True)] = Field(
         default=False, description="Somebody is waiting for it: the interactive lane."
@@ -139,6 +160,9 @@ class Links(Shown):
     self: str
     by_name: str
     regenerate: str
+    job: str
+    cancel: str
+    retry: str
 
 
 class VariationAccepted(Shown):

@@ -11,6 +11,8 @@ from imagetron_contracts.message import Value
 
 # A delivery is held at most ten minutes, and the image must still be stored.
 MAX_IMAGE_SECONDS: Final = 480.0
+DEFAULT_MODEL: Final = "photorealistic"
+"""Of a caller that names none."""
 
 
 class IntegerRange(Value):

@@ -12,6 +12,8 @@ from imagetron_contracts.message import Value
 from imagetron_contracts.stages import Lane, PublishedFile
 
 HISTORY_LIMIT: Final = 100
+# Idempotency keys of retries and the like that a job remembers; enough for days of a caller that retries.
+REQUESTS_LIMIT: Final = 50
 
 
 class JobStatus(StrEnum):
@@ -121,6 +123,32 @@ class Parameters(Value):
     seed: int
 
 
+class JobKind(StrEnum):
+    """Which surface a job was asked for at; the work is the same."""
+
+    VARIATION = "variation"
+    IMAGE = "image"
+    """The two-step pipeline: an approved prompt, one to five square images."""
+    IMAGINE = "imagine"
+    """From a prompt that its owner keeps."""
+
+
+class Policy(Value):
+    """What the operator demands of every job, for all to see. Never a part of the final prompt."""
+
+    negative_prompt: str = ""
+
+
+NO_POLICY: Final = Policy()
+
+
+class PromptReference(Value):
+    """The kept prompt that a job was made from, as it was then."""
+
+    id: str
+    version: int
+
+
 class Remark(Value):
     """A line of the job's history."""
 
@@ -128,6 +156,13 @@ class Remark(Value):
     what: str
     family: str | None = None
     detail: str | None = None
+
+
+class Idempotency(Value):
+    """A caller's Idempotency-Key and the fingerprint of what was asked with it: the same pair is the same request."""
+
+    key: str
+    fingerprint: str
 
 
 class OutboxEntry(Value):
@@ -148,11 +183,24 @@ class Job(Value):
     sequence: int = 0
     """Of the last public event."""
     owner: str
-    kind: str = "variation"
+    idempotency: Idempotency | None = None
+    """Of the submission; unique among the owner's jobs."""
+    requests: tuple[Idempotency, ...] = ()
+    """Of later requests that changed the job: retries, regenerations."""
+    kind: JobKind = JobKind.VARIATION
     name: str
     category: str
+    intent: str | None = None
+    raw_prompt: str | None = None
+    """What the final prompt was made from, if the caller said so."""
     final_prompt: str
+    """As approved: reaches the model byte for byte."""
     negative_prompt: str
+    """The caller's own; the policy's is apart."""
+    policy: Policy = NO_POLICY
+    prompt: PromptReference | None = None
+    replay_of: str | None = None
+    """The job whose inputs these are."""
     model: str
     served_by: str
     parameters: Parameters
@@ -166,8 +214,12 @@ class Job(Value):
     outbox_at: datetime | None = None
     waiting_since: datetime | None = None
     """When the oldest waiting family began to wait; absent when none waits: what admission looks for."""
+    waiting_owner: str | None = None
+    """The owner while a family waits: so that admission finds each owner's turn without reading the backlog."""
     in_flight_families: int = 0
     next_check_at: datetime | None = None
+    unmarked_revision: int | None = None
+    """A cancelled revision whose marker object is not yet written for certain."""
     traceparent: str | None = None
     created_at: datetime
     updated_at: datetime

@@ -51,9 +51,9 @@ def pictures(job: Job) -> Iterator[Picture]:
                 yield Picture(family=family, image=image.index, file=file)
 
 
-def picture_of(job: Job, name: PictureName) -> Picture | None:
-    """The picture behind a resolved name, of the lowest good image; None while there is none."""
-    good = good_images(shown_images(job, name.family))
+def picture_of(job: Job, name: PictureName, index: int | None = None) -> Picture | None:
+    """The picture behind a resolved name, of that image or else of the lowest good one; None while there is none."""
+    good = [image for image in good_images(shown_images(job, name.family)) if index is None or image.index == index]
     wanted = name.derivative or name.family
     found = (file for image in good[:1] for file in image.files if file.name == wanted)
     file = next(found, None)

@@ -1,10 +1,10 @@
 """The job saga: `(job, message, now) -> (job, messages to send) | None`. The only place that decides a job's state.
 
-    job:     queued -> running -> completed | partial | failed
-    family:  waiting -> admitted -> generating -> deriving -> publishing -> completed | partial | failed
+    job:     queued -> running -> completed | partial | failed | cancelled
+    family:  waiting -> admitted -> generating -> deriving -> publishing -> completed | partial | failed | cancelled
 
 Messages may come twice, late and in any order: results of an older revision or attempt are ignored, an image's progress
-only goes forward, and a terminal state is never overwritten.
+only goes forward, and an end is left only by what somebody asked for (commands.py).
 """
 
 from collections.abc import Iterable
@@ -18,15 +18,15 @@ from imagetron_contracts.stages import (
     FamilyPublished,
     FamilyStarted,
     ImageError,
+    Lane,
     RendersGenerated,
     StageFailed,
 )
-from imagetron_gateway.domain.decisions import Decision, Draft
+from imagetron_gateway.domain.decisions import STAGE_CHECK_AFTER, Decision, Draft, requests_for
 from imagetron_gateway.domain.job import (
     Failure,
     Family,
     FamilyStatus,
-    Image,
     ImageStatus,
     Job,
     JobStatus,
@@ -35,16 +35,11 @@ from imagetron_gateway.domain.job import (
 from imagetron_gateway.domain.pictures import UrlOf, good_images
 from imagetron_gateway.domain.telling import family_completed, family_failed, variation_ended, variation_started
 
-# What cutting and publishing may take after the model's budget.
-AFTER_MODEL: Final = timedelta(seconds=180)
-# With the check doubling each time this bridges about an hour of outage before the family fails.
-MAX_REQUESTS: Final = 6
+# How often one attempt of a family is asked for. With the check doubling each time, somebody who waits hears of an outage
+# of all workers after half an hour; batch work outlasts a night of it. An outage of the broker spends none of them.
+MAX_REQUESTS: Final = {Lane.INTERACTIVE: 6, Lane.BATCH: 11}
 # Work that begins again and again for longer than this (a model that is always busy) must not put off its end for ever.
 STARTS_COUNT_FOR: Final = timedelta(hours=1)
-
-
-class NotAllowed(Exception):
-    """The job's state does not allow this; the sentence says which would."""
 
 
 def created(job: Job, now: datetime) -> Decision:
@@ -58,7 +53,7 @@ def admit(job: Job, family_name: str, now: datetime) -> Decision | None:
     if family.status is not FamilyStatus.WAITING or job.status.is_terminal:
         return None
     draft = Draft(job, now)
-    if not any(other.status is not FamilyStatus.WAITING for other in job.families.values()):
+    if all(other.status is FamilyStatus.WAITING and other.attempt == 1 for other in job.families.values()):
         draft.tell(variation_started)
     draft.change(family_name, status=FamilyStatus.ADMITTED, admitted_at=now).request(family_name)
     return draft.remark("admitted", family_name).decision()
@@ -89,14 +84,14 @@ def apply(job: Job, message: FamilyMessage, now: datetime, url_of: UrlOf) -> Dec
         _forward_family(draft, family.name)
         _settle_family(draft, family.name, url_of)
     elif job.status.is_terminal:
-        draft.update(published=_names_moved(draft.job))
+        draft.update(published=names_moved(draft.job))
     return draft.decision()
 
 
 def _is_asked_for(job: Job, family: Family, message: FamilyMessage) -> bool:
     """A message is a claim: it must be about this revision and attempt, and about work that was let into the broker."""
     is_current = (message.revision, message.attempt) == (job.revision, family.attempt)
-    return is_current and family.status is not FamilyStatus.WAITING
+    return is_current and family.status not in {FamilyStatus.WAITING, FamilyStatus.CANCELLED}
 
 
 def tick(job: Job, now: datetime, url_of: UrlOf) -> Decision | None:
@@ -110,10 +105,14 @@ def tick(job: Job, now: datetime, url_of: UrlOf) -> Decision | None:
         return None
     draft = Draft(job, now)
     for family in due:
-        if family.requests_sent < MAX_REQUESTS:
+        if _is_unsent(job, family):
+            # The broker is away, and nobody can answer what nobody heard.
+            draft.change(family.name, check_at=now + STAGE_CHECK_AFTER)
+            continue
+        if family.requests_sent < MAX_REQUESTS[job.lane]:
             draft.request(family.name).remark("asked_again", family.name)
             continue
-        stage = _stage_of(family.status)
+        stage = stage_of(family.status)
         lost = Failure(
             stage=stage,
             code=FailureCode.WORK_LOST,
@@ -126,32 +125,9 @@ def tick(job: Job, now: datetime, url_of: UrlOf) -> Decision | None:
     return draft.decision()
 
 
-def regenerate(job: Job, now: datetime) -> Decision:
-    """Run the same inputs again as the next revision: same seeds, same pictures. Names keep pointing to the old ones
-    until the new revision ends. Raises NotAllowed while the job runs.
-    """
-    if not job.status.is_terminal:
-        raise NotAllowed(f"the variation is {job.status.value}; it can be regenerated when it has ended")
-    families = {
-        name: Family(
-            name=name,
-            render=family.render,
-            budget_seconds=family.budget_seconds,
-            images=tuple(Image(index=image.index, seed=image.seed) for image in family.images),
-        )
-        for name, family in job.families.items()
-    }
-    fresh = job.model_copy(
-        update={
-            "revision": job.revision + 1,
-            "status": JobStatus.QUEUED,
-            "families": families,
-            "error": None,
-            "started_at": None,
-            "finished_at": None,
-        }
-    )
-    return Draft(fresh, now).remark("regenerated", detail=f"revision {fresh.revision}").decision()
+def _is_unsent(job: Job, family: Family) -> bool:
+    unsent = {entry.id for entry in job.outbox}
+    return any(request.message_id() in unsent for request in requests_for(job, family.name))
 
 
 def _started(draft: Draft, family: Family, message: FamilyStarted) -> None:
@@ -161,7 +137,7 @@ def _started(draft: Draft, family: Family, message: FamilyStarted) -> None:
     if is_known or is_endless or family.status.is_terminal:
         return
     status = FamilyStatus.GENERATING if family.status is FamilyStatus.ADMITTED else family.status
-    check_at = draft.now + timedelta(seconds=family.budget_seconds) + AFTER_MODEL
+    check_at = draft.now + timedelta(seconds=family.budget_seconds) + STAGE_CHECK_AFTER
     draft.change(family.name, status=status, started_at=message.started_at, check_at=check_at)
     draft.job_started()
 
@@ -182,6 +158,7 @@ def _rendered(draft: Draft, family: Family, message: RendersGenerated) -> None:
             fingerprint=message.fingerprint,
             model_seconds=round(family.model_seconds + message.model_seconds, 6),
         )
+        _check_soon(draft, family)
     draft.job_started()
 
 
@@ -196,6 +173,7 @@ def _derived(draft: Draft, family: Family, message: DerivativesRendered) -> None
     _record_errors(draft, family, Stage.DERIVING, message.errors)
     if news:
         draft.change(family.name, encode_seconds=round(family.encode_seconds + message.encode_seconds, 6))
+        _check_soon(draft, family)
 
 
 def _published(draft: Draft, family: Family, message: FamilyPublished) -> None:
@@ -216,6 +194,15 @@ def _failed(draft: Draft, family: Family, message: StageFailed) -> None:
     open_images = {image.index for image in family.images if not image.status.is_terminal}
     wanted = open_images.intersection(message.image_indexes)
     draft.images(family.name, {index: {"status": ImageStatus.FAILED, "failure": failure} for index in wanted})
+
+
+def _check_soon(draft: Draft, family: Family) -> None:
+    """The model has done its part: what remains takes seconds. Images that the model still owes keep their time."""
+    images = draft.job.families[family.name].images
+    if family.check_at is None or any(image.status is ImageStatus.WAITING for image in images):
+        return
+    patience = STAGE_CHECK_AFTER * 2 ** max(0, family.requests_sent - 1)
+    draft.change(family.name, check_at=draft.now + patience)
 
 
 def _record_errors(draft: Draft, family: Family, stage: Stage, errors: Iterable[ImageError]) -> None:
@@ -280,21 +267,25 @@ def _settle_job(draft: Draft, url_of: UrlOf) -> None:
         status = JobStatus.PARTIAL
     errors = {name: family.failure.message for name, family in families.items() if family.failure}
     summary = "; ".join(f"{name}: {message}" for name, message in errors.items()) or None
-    draft.update(status=status, error=summary, finished_at=draft.now, published=_names_moved(draft.job))
+    draft.update(status=status, error=summary, finished_at=draft.now, published=names_moved(draft.job))
     draft.remark(status.value)
     draft.tell(lambda job: variation_ended(job, errors, summary or "", url_of))
 
 
-def _names_moved(job: Job) -> dict[str, PublishedFamily]:
-    """Each name points to the newest revision that has a good image of its family."""
+def names_moved(job: Job) -> dict[str, PublishedFamily]:
+    """Each name points to the newest revision that has a good image of its family. A cancelled revision takes no name away
+    from an older one.
+    """
     moved = {
         name: PublishedFamily(revision=job.revision, images=tuple(good))
         for name, family in job.families.items()
         if (good := good_images(family.images))
     }
+    if job.status is JobStatus.CANCELLED:
+        moved |= {name: older for name, older in job.published.items() if older.revision < job.revision}
     return {**job.published, **moved}
 
 
-def _stage_of(status: FamilyStatus) -> Stage:
+def stage_of(status: FamilyStatus) -> Stage:
     late = {FamilyStatus.DERIVING: Stage.DERIVING, FamilyStatus.PUBLISHING: Stage.PUBLISHING}
     return late.get(status, Stage.GENERATING)

@@ -47,6 +47,10 @@ def family_failed(job: Job, name: str, failure: Failure) -> events.FamilyFailed:
     )
 
 
+def variation_cancelled(job: Job, url_of: UrlOf) -> events.VariationCancelled:
+    return events.VariationCancelled(variation_id=job.id, revision=job.revision, partial_urls=job_urls(job, url_of))
+
+
 def variation_ended(job: Job, errors: dict[str, str], summary: str, url_of: UrlOf) -> Message:
     about = {"variation_id": job.id, "revision": job.revision}
     if job.status is JobStatus.COMPLETED:

@@ -5,7 +5,7 @@ from typing import Final
 
 from imagetron_contracts.stages import Lane
 
-# DESIGN 6.6: interactive first, yet at least every tenth family is a batch one where batch waits.
+# Interactive first, yet at least every tenth family is a batch one where batch waits.
 INTERACTIVE_IN_A_ROW: Final = 9
 
 

@@ -10,20 +10,29 @@ from imagetron_chassis import semconv
 from imagetron_chassis.blobs import BlobMissing, Blobs
 from imagetron_chassis.cancelling import is_cancelled
 from imagetron_chassis.clock import Clock
-from imagetron_chassis.errors import ChassisError, Permanent, RateLimited, Retryable, Transient
+from imagetron_chassis.errors import (
+    ChassisError,
+    Permanent,
+    RateLimited,
+    ResourceExhausted,
+    Retryable,
+    Transient,
+    UnknownOutcome,
+)
 from imagetron_chassis.logs import log
-from imagetron_chassis.verdicts import failure_code
+from imagetron_chassis.verdicts import RetryLater, decide, failure_code
 from imagetron_contracts.failures import FailureCode
 from imagetron_contracts.message import Message
 from imagetron_contracts.spec import RenderSpec
 from imagetron_contracts.stages import FamilyRequested, FamilyStarted, ImageError, RendersGenerated
 from imagetron_generator.domain.renders import RenderRecord, share_of
-from imagetron_generator.ports import Announce, ImageModel, Timer
+from imagetron_generator.ports import Announce, ImageModel, ModelPaused, Timer
 from imagetron_generator.usecases.calls import CallEnded, ModelCalls
 from imagetron_generator.usecases.render_image import recorded_render, render_image
 
-# Good images wait for a bad one about as long as a model takes to come back: 5, 5 and 30 s lie before tries 2, 3, 4.
-TRIES_FOR_THE_REST: Final = 3
+# How often good images wait for a bad one. About as long as a model takes to come back: 5, 5 and 30 s lie before tries 2,
+# 3, 4; once where the memory may have been somebody else's; never where another try costs as much as the one that failed.
+TRIES_FOR_THE_REST: Final[Mapping[type[ChassisError], int]] = {Transient: 3, RateLimited: 3, ResourceExhausted: 1}
 _model_seconds = metrics.get_meter(__name__).create_histogram(*semconv.MODEL_SECONDS)
 
 
@@ -121,13 +130,23 @@ def _started(request: FamilyRequested, clock: Clock) -> FamilyStarted:
 def _raise_if_another_try_may_help(
     good: Mapping[int, RenderRecord], failures: Mapping[int, ChassisError], tries: int
 ) -> None:
-    """Nothing good: the error speaks for all. Something good: it waits a few tries for what had no effect, no more."""
+    """Nothing good: the error speaks for all. Something good: it waits a few tries for what had no effect, no more.
+
+    What was not even tried, because calls are paused, waits in any case. It spends a try only where a call of this
+    family was among those that broke: a picture that makes the server hang must not come back for ever.
+    """
     errors = sorted(failures.values(), key=lambda error: not isinstance(error, Retryable))
+    held_back = [error for error in errors if isinstance(error, ModelPaused)]
+    if held_back:
+        speaks = next((error for error in errors if isinstance(error, UnknownOutcome)), held_back[0])
+        if not good or isinstance(decide(speaks, tries, somebody_waits=True), RetryLater):
+            raise speaks
+        return
     if errors and not good:
         raise errors[0]
-    passing = [error for error in errors if isinstance(error, Transient | RateLimited)]
-    if passing and tries <= TRIES_FOR_THE_REST:
-        raise passing[0]
+    for error in errors:
+        if tries <= next((most for kind, most in TRIES_FOR_THE_REST.items() if isinstance(error, kind)), 0):
+            raise error
 
 
 def _result(

@@ -5,6 +5,7 @@ import asyncio
 from pydantic import ValidationError
 
 from imagetron_chassis.blobs import BlobMissing, Blobs
+from imagetron_chassis.faults import fault_point
 from imagetron_contracts.spec import RenderSpec
 from imagetron_contracts.stages import FamilyRequested, RenderedImage
 from imagetron_generator.domain.renders import Rendered, RenderRecord, RenderRequest, record_key, render_key
@@ -54,6 +55,7 @@ async def render_image(
         call = model.render(wanted, on_step, deadline_seconds=deadline_seconds)
         rendered = await calls.run(request.job_id, request.revision, call)
         model_seconds = timer() - began_at
+    fault_point("generator.model_answered")
     image = RenderedImage(
         index=index,
         key=render_key(request, index),
@@ -61,11 +63,13 @@ async def render_image(
         seed=wanted.seed,
         digest=await _keep(rendered, render_key(request, index), work),
     )
+    fault_point("generator.render_stored")
     record = RenderRecord(
         image=image, served_by=wanted.model, fingerprint=rendered.fingerprint, model_seconds=model_seconds
     )
     text = record.model_dump_json().encode()
     await work.put_if_absent(record_key(request, index), text, content_type="application/json")
+    fault_point("generator.record_stored")
     return record
 
 

@@ -1,0 +1,121 @@
+"""What every route that makes a job does: once for each Idempotency-Key, checked against models and backlog, then stored."""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from imagetron_chassis.clock import Clock, NewId
+from imagetron_chassis.periodic import Periodic
+from imagetron_chassis.principals import Principal
+from imagetron_gateway.api import schemas
+from imagetron_gateway.api.models import ModelDesk
+from imagetron_gateway.api.problems import InvalidRequest, Objection
+from imagetron_gateway.domain.catalogue import Model
+from imagetron_gateway.domain.commands import NotAllowed
+from imagetron_gateway.domain.job import Idempotency, Parameters, Policy
+from imagetron_gateway.domain.policy import objection_to_guidance, objection_to_model
+from imagetron_gateway.ports import Jobs
+from imagetron_gateway.usecases.committing import JobMissing
+from imagetron_gateway.usecases.queueing import Backlog
+from imagetron_gateway.usecases.submitting import NewJob, Submitted, replay_job, submission_of, submit_job
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A model, who serves it now, and its parameters with defaults filled in."""
+
+    model: Model
+    served_by: str
+    parameters: Parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Submissions:
+    """Takes jobs in."""
+
+    jobs: Jobs
+    models: ModelDesk
+    policy: Policy
+    backlog: Backlog
+    admission: Periodic
+    clock: Clock
+    new_id: NewId
+
+    async def submit(
+        self, wanted: Callable[[], Awaitable[NewJob]], principal: Principal, idempotency: Idempotency | None
+    ) -> Submitted:
+        """The new job, or that of an earlier request with the same key: what was accepted once is answered again, whatever
+        the models or the backlog say by now.
+        """
+        submitted = await submission_of(idempotency, principal, jobs=self.jobs) if idempotency else None
+        if submitted is None:
+            request = await wanted()
+            await self.backlog.check_room(request.lane)
+            submitted = await submit_job(
+                request, principal, jobs=self.jobs, clock=self.clock, new_id=self.new_id, idempotency=idempotency
+            )
+        self.admission.kick()
+        return submitted
+
+    async def replay(self, job_id: str, principal: Principal, idempotency: Idempotency | None) -> Submitted:
+        """A new job with the inputs of this one. Raises JobMissing, NotAllowed under another
+        policy, and ModelCannotServe if other pictures would come out.
+        """
+        submitted = await submission_of(idempotency, principal, jobs=self.jobs) if idempotency else None
+        if submitted is None:
+            original = await self.jobs.get(job_id, principal)
+            if original is None:
+                raise JobMissing(f"no job {job_id!r}")
+            if original.policy != self.policy:
+                raise NotAllowed("the policy has changed since the job was submitted; submit its inputs as a new job")
+            self.models.check_serves(original.served_by)
+            await self.backlog.check_room(original.lane)
+            submitted = await replay_job(
+                original, principal, jobs=self.jobs, clock=self.clock, new_id=self.new_id, idempotency=idempotency
+            )
+        self.admission.kick()
+        return submitted
+
+    def choose(self, options: schemas.GenerationOptions) -> Chosen:
+        """What the options mean. Raises InvalidRequest with every objection, ModelCannotServe."""
+        model = self.models.catalogue.get(options.model)
+        if model is None:
+            known = ", ".join(self.models.catalogue)
+            raise InvalidRequest(Objection("/generation/model", f"no such model; use one of: {known}"))
+        parameters = _parameters(options, model)
+        if objections := [*_objections(parameters, model), *self._objections_of_policy(parameters, model)]:
+            raise InvalidRequest(*objections)
+        return Chosen(model, self.models.server_of(model), parameters)
+
+    def _objections_of_policy(self, parameters: Parameters, model: Model) -> list[Objection]:
+        if objection := objection_to_model(self.policy, model):
+            return [Objection("/generation/model", objection)]
+        if objection := objection_to_guidance(self.policy, parameters.guidance_scale):
+            return [Objection("/generation/guidanceScale", objection)]
+        return []
+
+
+def drawn_seed() -> int:
+    """53 bits: a drawn seed survives every JSON reader."""
+    return secrets.randbits(53)
+
+
+def _parameters(options: schemas.GenerationOptions, model: Model) -> Parameters:
+    given = options.model_fields_set
+    return Parameters(
+        steps=options.inference_steps if "inference_steps" in given else model.steps.default,
+        guidance_scale=options.guidance_scale if "guidance_scale" in given else model.guidance.default,
+        seed=options.seed if "seed" in given else drawn_seed(),
+    )
+
+
+def _objections(parameters: Parameters, model: Model) -> list[Objection]:
+    steps, guidance = parameters.steps, parameters.guidance_scale
+    objections = []
+    if not model.steps.minimum <= steps <= model.steps.maximum:
+        allowed = f"{model.steps.minimum} to {model.steps.maximum}"
+        objections.append(Objection("/generation/inferenceSteps", f"is {steps}; {model.name} takes {allowed}"))
+    if not model.guidance.minimum <= guidance <= model.guidance.maximum:
+        allowed = f"{model.guidance.minimum:g} to {model.guidance.maximum:g}"
+        objections.append(Objection("/generation/guidanceScale", f"is {guidance:g}; {model.name} takes {allowed}"))
+    return objections

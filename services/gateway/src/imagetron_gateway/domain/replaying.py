@@ -1,0 +1,41 @@
+"""A job's inputs, run again as a job of its own."""
+
+from datetime import datetime
+
+from imagetron_gateway.domain.job import Family, Image, Job
+from imagetron_gateway.domain.naming import name_for, name_of_replay
+
+
+def replayed(job: Job, now: datetime, *, job_id: str, owner: str) -> Job:
+    """A new job with everything that decides the pixels as it is in the other one's current revision."""
+    was_named = job.name != name_for(job.kind, job.id)
+    return Job(
+        id=job_id,
+        owner=owner,
+        kind=job.kind,
+        name=name_of_replay(job.name, job_id) if was_named else name_for(job.kind, job_id),
+        category=job.category,
+        intent=job.intent,
+        raw_prompt=job.raw_prompt,
+        final_prompt=job.final_prompt,
+        negative_prompt=job.negative_prompt,
+        policy=job.policy,
+        prompt=job.prompt,
+        replay_of=job.id,
+        model=job.model,
+        served_by=job.served_by,
+        parameters=job.parameters,
+        lane=job.lane,
+        families={name: _unmade(family) for name, family in job.families.items()},
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _unmade(family: Family) -> Family:
+    return Family(
+        name=family.name,
+        render=family.render,
+        budget_seconds=family.budget_seconds,
+        images=tuple(Image(index=image.index, seed=image.seed) for image in family.images),
+    )

@@ -1,0 +1,158 @@
+"""Submit a job: stored durably before anything is told, once for each Idempotency-Key."""
+
+from dataclasses import dataclass
+
+from imagetron_chassis.clock import Clock, NewId
+from imagetron_chassis.faults import fault_point
+from imagetron_chassis.principals import Principal
+from imagetron_chassis.telemetry import traceparent
+from imagetron_contracts.families import FAMILIES
+from imagetron_contracts.stages import Lane
+from imagetron_gateway.domain import saga
+from imagetron_gateway.domain.catalogue import Model
+from imagetron_gateway.domain.job import (
+    NO_POLICY,
+    Family,
+    Idempotency,
+    Image,
+    Job,
+    JobKind,
+    Parameters,
+    Policy,
+    PromptReference,
+)
+from imagetron_gateway.domain.naming import name_for
+from imagetron_gateway.domain.replaying import replayed
+from imagetron_gateway.domain.seeds import seed_of
+from imagetron_gateway.ports import Jobs, KeyTaken, NameTaken
+from imagetron_gateway.usecases.committing import KeyReused
+
+# A floor for what does not grow with size and steps: loading, queueing inside the server, storing.
+_FLOOR_SECONDS = 60
+
+
+class BacklogFull(Exception):
+    """So many jobs wait that one more would only wait in vain; nothing was stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A checked request: names resolved, defaults filled in. Without a name the job is called by its id."""
+
+    category: str
+    families: tuple[str, ...]
+    prompt: str
+    negative_prompt: str
+    model: Model
+    served_by: str
+    parameters: Parameters
+    lane: Lane
+    name: str | None = None
+    kind: JobKind = JobKind.VARIATION
+    images: int = 1
+    """In each family."""
+    intent: str | None = None
+    raw_prompt: str | None = None
+    prompt_reference: PromptReference | None = None
+    policy: Policy = NO_POLICY
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The job, and whether it is that of an earlier request with the same key."""
+
+    job: Job
+    is_replay: bool = False
+
+
+async def submission_of(idempotency: Idempotency, principal: Principal, *, jobs: Jobs) -> Submitted | None:
+    """The job that this request made before, if it did. Raises KeyReused if the key was used for another request."""
+    job = await jobs.by_key(idempotency.key, principal)
+    if job is None:
+        return None
+    if job.idempotency != idempotency:
+        raise KeyReused("this Idempotency-Key was used for another request; use a new one for each")
+    return Submitted(job, is_replay=True)
+
+
+async def submit_job(
+    request: NewJob,
+    principal: Principal,
+    *,
+    jobs: Jobs,
+    clock: Clock,
+    new_id: NewId,
+    idempotency: Idempotency | None = None,
+) -> Submitted:
+    """Store a new job. Raises NameTaken, KeyReused; then nothing is stored. Two with one key make one job."""
+    now = clock.now()
+    job_id = new_id()
+    job = Job(
+        id=job_id,
+        owner=principal.owner,
+        idempotency=idempotency,
+        kind=request.kind,
+        name=request.name or name_for(request.kind, job_id),
+        category=request.category,
+        intent=request.intent,
+        raw_prompt=request.raw_prompt,
+        final_prompt=request.prompt,
+        negative_prompt=request.negative_prompt,
+        policy=request.policy,
+        prompt=request.prompt_reference,
+        model=request.model.name,
+        served_by=request.served_by,
+        parameters=request.parameters,
+        lane=request.lane,
+        families={name: _family(name, request) for name in request.families},
+        traceparent=traceparent(),
+        created_at=now,
+        updated_at=now,
+    )
+    return await _store(saga.created(job, now).job, principal, jobs=jobs, idempotency=idempotency)
+
+
+async def replay_job(
+    original: Job,
+    principal: Principal,
+    *,
+    jobs: Jobs,
+    clock: Clock,
+    new_id: NewId,
+    idempotency: Idempotency | None = None,
+) -> Submitted:
+    """Store a new job with the inputs of another, seeds included: the same pictures, if the same model serves.
+
+    Raises KeyReused; then nothing is stored.
+    """
+    now = clock.now()
+    fresh = replayed(original, now, job_id=new_id(), owner=principal.owner)
+    job = fresh.model_copy(update={"idempotency": idempotency, "traceparent": traceparent()})
+    return await _store(saga.created(job, now).job, principal, jobs=jobs, idempotency=idempotency)
+
+
+async def _store(job: Job, principal: Principal, *, jobs: Jobs, idempotency: Idempotency | None) -> Submitted:
+    fault_point("gateway.before_insert")
+    try:
+        await jobs.insert(job, principal)
+    except (NameTaken, KeyTaken):
+        # Of two requests with one key the slower one finds name and key taken, by itself.
+        earlier = await submission_of(idempotency, principal, jobs=jobs) if idempotency else None
+        if earlier is None:
+            raise
+        return earlier
+    fault_point("gateway.after_insert")
+    return Submitted(job)
+
+
+def _family(name: str, request: NewJob) -> Family:
+    render = request.model.bucket_for(FAMILIES[name].master)
+    seconds = request.model.estimated_seconds(render, request.parameters.steps)
+    return Family(
+        name=name,
+        render=render,
+        budget_seconds=round((_FLOOR_SECONDS + seconds) * request.images, 3),
+        images=tuple(
+            Image(index=index, seed=seed_of(request.parameters.seed, index)) for index in range(request.images)
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Language models and stores, each in one module."""

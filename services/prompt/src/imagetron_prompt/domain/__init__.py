@@ -1,0 +1,1 @@
+"""Prompts, subjects and paid calls: values and decisions, no I/O."""
