@@ -1,6 +1,6 @@
 # The only front door. Each target is at most five lines; longer work lives in scripts/ or in the `imagetron` command.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up doctor test test-unit check format docs lock chaos chaos-mutants bench-pipeline bench-fairness bench-backlog bench-enhance clean
+.PHONY: help setup demo up doctor test test-unit test-sdxl check format docs lock chaos chaos-mutants bench-pipeline bench-fairness bench-backlog bench-enhance bench-gpu clean
 BIN := .venv/bin
 # What must be covered to the last branch: decisions, contracts, and what answers the broker.
 CORE := */imagetron_contracts/*,*/domain/*,*/usecases/*,*/usecases.py,*/imagetron_chassis/delivery.py,*/imagetron_chassis/verdicts.py,*/imagetron_chassis/outbox.py,*/imagetron_chassis/breaker.py,*/imagetron_chassis/retry_budget.py
@@ -29,6 +29,11 @@ test: setup ## all tests, with coverage and its gates
 
 test-unit: setup ## the tests that need nothing but Python; seconds
 	$(BIN)/pytest tests/unit
+
+test-sdxl: setup ## the diffusion model through a real Triton server, on the CPU, with tiny weights (an environment of its own)
+	scripts/setup_sdxl.sh
+	.venv/sdxl/bin/python -m pytest -c deploy/triton/tests/engine/pytest.ini deploy/triton/tests/engine
+	$(BIN)/pytest deploy/triton/tests/server
 
 check: setup ## format, lint, types, import rules, generated files; changes nothing
 	$(BIN)/ruff format --check
@@ -65,6 +70,10 @@ bench-backlog: setup ## what a job costs behind 100, 2,000 and 20,000 waiting on
 
 bench-enhance: setup ## how long a proposed prompt takes, with a slow and with a hanging language model (minutes)
 	$(BIN)/python benchmarks/enhance.py
+
+bench-gpu: setup ## the diffusion model against plain diffusers (wants a CUDA machine; TINY=1 runs it small on any)
+	scripts/setup_sdxl.sh
+	.venv/sdxl/bin/python benchmarks/gpu/run.py $(if $(TINY),--tiny)
 
 clean: ## remove the embedded stack's data and logs (.imagetron) and the pictures (out)
 	@for lock in .imagetron/lock .imagetron/demo/lock; do test ! -e $$lock || flock -n $$lock true \

@@ -16,6 +16,7 @@ from imagetron_contracts.ids import new_job_id
 from imagetron_contracts.stages import Lane
 from imagetron_gateway.adapters.catalogue import BUILT_IN, load_catalogue
 from imagetron_gateway.adapters.jobs import JOBS, DocumentJobs
+from imagetron_gateway.domain.choosing import Chosen
 from imagetron_gateway.domain.job import Job, Parameters
 from imagetron_gateway.usecases import NewJob, submit_job
 
@@ -45,9 +46,7 @@ class Store:
                 families=families,
                 prompt=PROMPT,
                 negative_prompt="people, text, watermark, low quality",
-                model=model,
-                served_by="preview",
-                parameters=Parameters(steps=steps, guidance_scale=7.5, seed=number),
+                chosen=Chosen(model, model, "preview", Parameters(steps=steps, guidance_scale=7.5, seed=number)),
                 lane=Lane.BATCH,
             )
             submitted = await submit_job(

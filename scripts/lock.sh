@@ -19,3 +19,5 @@ compile runtime.txt $packages
 compile dev.txt --constraints requirements/runtime.txt $packages requirements/dev.in
 compile bootstrap.txt requirements/bootstrap.in
 compile triton.txt --no-deps requirements/triton.in
+# torch is installed first, by pip alone: each machine has a build of its own.
+compile sdxl.txt --constraints requirements/triton.txt --excludes requirements/sdxl-excludes.txt requirements/sdxl.in

@@ -25,8 +25,10 @@ _WHO_HITS: Final = {
     "publisher": ("publisher",),
     # The gateway writes the specs; the others their pictures.
     "blobs": _CONSUMERS,
-    # No job passes these: requests about prompts have a test of their own.
+    # No job of a run passes these: requests about prompts, and outside providers, have tests of their own.
     "prompt": (),
+    "task": (),
+    "paid_call": (),
 }
 # About how often a job of one family passes a point: a few more or less only move the kills within the run.
 _PASSES_PER_JOB: Final = {

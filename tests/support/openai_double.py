@@ -52,41 +52,15 @@ class Asked:
         return dict(json.loads(self.messages[-1]["content"]))
 
 
-class Call:
-    """One request under way, and the ways to answer it."""
+class Exchange:
+    """One request under way, and the ways to answer any. `quoted` is what error messages repeat of it."""
 
-    def __init__(self, number: int, asked: Asked, receive, send) -> None:
-        self.asked = asked
+    def __init__(self, number: int, receive, send, *, quoted: str = "") -> None:
         self._request_id = f"req_double{number:08d}"
         self._number = number
+        self._quoted = quoted
         self._receive = receive
         self._send = send
-
-    async def succeeds(self, content: str | None, *, finish_reason: str = "stop", refusal: str | None = None) -> None:
-        message: dict[str, Any] = {"role": "assistant", "content": content, "refusal": refusal, "annotations": []}
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason}
-        await self.completes([choice])
-
-    async def completes(self, choices: list[dict[str, Any]]) -> None:
-        await self.replies(
-            200,
-            {
-                "id": f"chatcmpl-double{self._number:08d}",
-                "object": "chat.completion",
-                "created": int(time.time()),
-                "model": (self.asked.body or {}).get("model"),
-                "choices": choices,
-                "usage": {
-                    "prompt_tokens": INPUT_TOKENS,
-                    "completion_tokens": OUTPUT_TOKENS,
-                    "total_tokens": INPUT_TOKENS + OUTPUT_TOKENS,
-                    "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
-                    "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
-                },
-                "service_tier": "default",
-                "system_fingerprint": "fp_double",
-            },
-        )
 
     async def fails(
         self,
@@ -98,7 +72,7 @@ class Call:
         param: str | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
-        error = {"message": f"{message} {self._quoted()}", "type": kind, "param": param, "code": code}
+        error = {"message": f"{message} {self._quoted}", "type": kind, "param": param, "code": code}
         await self.replies(status, {"error": error}, headers=headers)
 
     async def replies(
@@ -136,46 +110,40 @@ class Call:
         lines = [(name.encode(), value.encode()) for name, value in head.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": lines})
 
-    def _quoted(self) -> str:
-        said = " ".join(str(message.get("content")) for message in self.asked.messages if message.get("role") == "user")
-        return f"You wrote: {said[:2000]}" if said else ""
 
-
-Behaviour = Callable[[Call], Awaitable[None]]
+Behaviour = Callable[[Any], Awaitable[None]]
+"""What becomes of a call: of an `Exchange`, or the kind of it that the double makes."""
 
 
 @dataclass
-class OpenAIDouble:
-    """`requests` holds all there were, in the order in which they came, well-formed or not."""
+class ScriptedApi:
+    """What every double of the API has: a key, and a script of what happens to calls.
+
+    Each line of the script is about the next `times` calls, after those already scripted, or about all others.
+    """
 
     base_url: str
     api_key: str = "sk-double-0123456789"
-    requests: list[Asked] = field(default_factory=list)
     _next: deque[Behaviour] = field(default_factory=deque)
     _usual: Behaviour | None = None
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
+    async def answers_well(self, call: Any) -> None:
+        raise NotImplementedError
+
     def reset(self) -> None:
-        """As new: good answers, and no request seen."""
+        """As new: good answers."""
         self._next.clear()
         self._usual = None
-        self.requests.clear()
-
-    # The script: each line is about the next `times` calls, after those already scripted, or about all others.
 
     def behaves(self, times: int | None = None) -> None:
         """Well, that is."""
-        self._script(_answer_well, times)
-
-    def says(self, content: dict[str, Any] | str, times: int | None = None) -> None:
-        """This, whatever is asked."""
-        text = content if isinstance(content, str) else json.dumps(content)
-        self._script(lambda call: call.succeeds(text), times)
+        self._script(self.answers_well, times)
 
     def slow(self, seconds: float, times: int | None = None) -> None:
-        async def answer(call: Call) -> None:
+        async def answer(call: Exchange) -> None:
             await asyncio.sleep(seconds)
-            await _answer_well(call)
+            await self.answers_well(call)
 
         self._script(answer, times)
 
@@ -196,8 +164,8 @@ class OpenAIDouble:
         *,
         form: Literal["seconds", "milliseconds", "date"] = "seconds",
     ) -> None:
-        async def answer(call: Call) -> None:
-            headers = {} if retry_after is None else _retry_after(retry_after, form)
+        async def answer(call: Exchange) -> None:
+            headers = {} if retry_after is None else retry_after_header(retry_after, form)
             message = f"Rate limit reached for requests. Please try again in {retry_after}s."
             await call.fails(429, message, kind="requests", code="rate_limit_exceeded", headers=headers)
 
@@ -226,6 +194,89 @@ class OpenAIDouble:
         message = "The model does not exist or you do not have access to it."
         self.refuses_with(404, "model_not_found", times, message=message)
 
+    def speaks_html(self, times: int | None = None) -> None:
+        """No answer of the API at all, but with a good status: a proxy's page."""
+        page = b"<html><body>Welcome to the network</body></html>"
+        self._script(lambda call: call.replies(200, page, content_type="text/html"), times)
+
+    def _script(self, behaviour: Behaviour, times: int | None) -> None:
+        if times is None:
+            self._usual = behaviour
+        else:
+            self._next.extend([behaviour] * times)
+
+    # The server.
+
+    def is_known(self, headers: dict[str, str]) -> bool:
+        return headers.get("authorization") == f"Bearer {self.api_key}"
+
+    async def behave(self, call: Exchange) -> None:
+        behaviour = self._next.popleft() if self._next else self._usual or self.answers_well
+        await behaviour(call)
+
+
+class Call(Exchange):
+    """A request for a chat completion."""
+
+    def __init__(self, number: int, asked: Asked, receive, send) -> None:
+        super().__init__(number, receive, send, quoted=_quoted(asked))
+        self.asked = asked
+
+    async def succeeds(self, content: str | None, *, finish_reason: str = "stop", refusal: str | None = None) -> None:
+        message: dict[str, Any] = {"role": "assistant", "content": content, "refusal": refusal, "annotations": []}
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason}
+        await self.completes([choice])
+
+    async def completes(self, choices: list[dict[str, Any]]) -> None:
+        await self.replies(
+            200,
+            {
+                "id": f"chatcmpl-double{self._number:08d}",
+                "object": "chat.completion",
+                "created": int(time.time()),
+                "model": (self.asked.body or {}).get("model"),
+                "choices": choices,
+                "usage": {
+                    "prompt_tokens": INPUT_TOKENS,
+                    "completion_tokens": OUTPUT_TOKENS,
+                    "total_tokens": INPUT_TOKENS + OUTPUT_TOKENS,
+                    "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+                    "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
+                },
+                "service_tier": "default",
+                "system_fingerprint": "fp_double",
+            },
+        )
+
+
+def _quoted(asked: Asked) -> str:
+    said = " ".join(str(message.get("content")) for message in asked.messages if message.get("role") == "user")
+    return f"You wrote: {said[:2000]}" if said else ""
+
+
+@dataclass
+class OpenAIDouble(ScriptedApi):
+    """`requests` holds all there were, in the order in which they came, well-formed or not."""
+
+    requests: list[Asked] = field(default_factory=list)
+
+    def reset(self) -> None:
+        """As new: good answers, and no request seen."""
+        super().reset()
+        self.requests.clear()
+
+    async def answers_well(self, call: Call) -> None:
+        answer = _good_answer(call.asked)
+        if answer is None:
+            await call.fails(400, "The double has no answer to this.", param="messages")
+        else:
+            await call.succeeds(json.dumps(answer))
+
+    def says(self, content: dict[str, Any] | str, times: int | None = None) -> None:
+        """This, whatever is asked."""
+        text = content if isinstance(content, str) else json.dumps(content)
+        self._script(lambda call: call.succeeds(text), times)
+
     def malformed(self, times: int | None = None) -> None:
         """An answer whose content is no JSON."""
         self.says(_MALFORMED, times)
@@ -237,11 +288,6 @@ class OpenAIDouble:
     def empty(self, times: int | None = None) -> None:
         """An answer without choices."""
         self._script(lambda call: call.completes([]), times)
-
-    def speaks_html(self, times: int | None = None) -> None:
-        """No answer of the API at all, but with a good status: a proxy's page."""
-        page = b"<html><body>Welcome to the network</body></html>"
-        self._script(lambda call: call.replies(200, page, content_type="text/html"), times)
 
     def refuses(self, times: int | None = None) -> None:
         """The model declines in a message of its own."""
@@ -255,42 +301,53 @@ class OpenAIDouble:
         """The answer reaches the bound for its output."""
         self._script(lambda call: call.succeeds(_MALFORMED, finish_reason="length"), times)
 
-    def _script(self, behaviour: Behaviour, times: int | None) -> None:
-        if times is None:
-            self._usual = behaviour
-        else:
-            self._next.extend([behaviour] * times)
-
     # The server.
 
     async def __call__(self, scope, receive, send) -> None:
         headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
-        asked = Asked(headers, _parsed(await _read(receive)))
+        asked = Asked(headers, parsed_object(await read_body(receive)))
         call = Call(next(self._numbers), asked, receive, send)
         if (scope["method"], scope["path"]) != ("POST", "/v1/chat/completions"):
             await call.fails(404, f"Invalid URL ({scope['method']} {scope['path']})")
             return
         self.requests.append(asked)
-        if headers.get("authorization") != f"Bearer {self.api_key}":
+        if not self.is_known(headers):
             await call.fails(401, "Incorrect API key provided: sk-wrong****.", code="invalid_api_key")
             return
         fault = _fault(asked.body)
         if fault is not None:
             await call.fails(400, fault.message, code=fault.code, param=fault.param)
             return
-        behaviour = self._next.popleft() if self._next else self._usual or _answer_well
-        await behaviour(call)
+        await self.behave(call)
 
 
 @contextmanager
 def an_openai_double() -> Iterator[OpenAIDouble]:
     """A server of one's own, in a thread with its own loop: callers that block their loop do not block it."""
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", 0))
-    double = OpenAIDouble(f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
+    with a_loopback_socket() as listener:
+        double = OpenAIDouble(f"http://{address_of(listener)}/v1")
+        with served(double, listener):
+            yield double
+
+
+@contextmanager
+def a_loopback_socket() -> Iterator[socket.socket]:
+    """Bound to a free port; what serves on it closes it too."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", 0))
+        yield listener
+
+
+def address_of(listener: socket.socket) -> str:
+    return f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+@contextmanager
+def served(application: Any, listener: socket.socket) -> Iterator[None]:
+    """The application in a thread, until the end of the block."""
     config = uvicorn.Config(
-        double, loop="asyncio", ws="none", lifespan="off", access_log=False, log_config=None, log_level="critical"
+        application, loop="asyncio", ws="none", lifespan="off", access_log=False, log_config=None, log_level="critical"
     )
     server = uvicorn.Server(config)
     serving = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -298,14 +355,14 @@ def an_openai_double() -> Iterator[OpenAIDouble]:
     try:
         eventually_sync(lambda: server.started or not serving.is_alive())
         assert server.started, "the double did not start"
-        yield double
+        yield
     finally:
         server.should_exit = True
         server.force_exit = True  # callers that still hang are not waited for
         serving.join(10)
 
 
-async def _read(receive) -> bytes:
+async def read_body(receive) -> bytes:
     body = bytearray()
     while True:
         message = await receive()
@@ -314,7 +371,7 @@ async def _read(receive) -> bytes:
             return bytes(body)
 
 
-def _parsed(body: bytes) -> dict[str, Any] | None:
+def parsed_object(body: bytes) -> dict[str, Any] | None:
     try:
         parsed = json.loads(body)
     except ValueError:
@@ -322,7 +379,7 @@ def _parsed(body: bytes) -> dict[str, Any] | None:
     return parsed if isinstance(parsed, dict) else None
 
 
-def _retry_after(seconds: float, form: Literal["seconds", "milliseconds", "date"]) -> dict[str, str]:
+def retry_after_header(seconds: float, form: Literal["seconds", "milliseconds", "date"]) -> dict[str, str]:
     if form == "milliseconds":
         return {"retry-after-ms": f"{seconds * 1000:.0f}"}
     if form == "date":
@@ -395,14 +452,6 @@ def _parts(schema: Any) -> Iterator[dict[str, Any]]:
     elif isinstance(schema, list):
         for value in schema:
             yield from _parts(value)
-
-
-async def _answer_well(call: Call) -> None:
-    answer = _good_answer(call.asked)
-    if answer is None:
-        await call.fails(400, "The double has no answer to this.", param="messages")
-    else:
-        await call.succeeds(json.dumps(answer))
 
 
 def _good_answer(asked: Asked) -> dict[str, Any] | None:

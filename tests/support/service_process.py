@@ -24,11 +24,12 @@ class ServiceProcess:
     """`python -m imagetron_<name>` on loopback, in the embedded environment. `url` is where it answers."""
 
     def __init__(self, name: str, folder: Path, **environ: str) -> None:
-        port = str(free_port())
+        variable = "GATEWAY_PORT" if name == "gateway" else "PROBES_PORT"
+        port = environ.pop(variable, None) or str(free_port())
         self.url = f"http://127.0.0.1:{port}"
         self._output = folder / f"{name}-{next(_NUMBERS)}.log"
         inherited = {key: os.environ[key] for key in _INHERITED if key in os.environ}
-        own = {"GATEWAY_PORT" if name == "gateway" else "PROBES_PORT": port, "ENVIRONMENT": "embedded"}
+        own = {variable: port, "ENVIRONMENT": "embedded"}
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", f"imagetron_{name}"],

@@ -17,6 +17,7 @@ class Services:
             "STORAGE_PATH": str(folder / "objects"),
             "GATEWAY_DOCUMENTS_URL": f"sqlite:///{folder}/gateway.sqlite3",
             "PROMPT_DOCUMENTS_URL": f"sqlite:///{folder}/prompt.sqlite3",
+            "GENERATOR_DOCUMENTS_URL": f"sqlite:///{folder}/generator.sqlite3",
             "LOG_FORMAT": "json",
             **environ,
         }

@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,18 +41,28 @@ class RunningTriton:
         return f"127.0.0.1:{self.ports.grpc}"
 
 
-def start(folder: Path, repository: Path = REPOSITORY, models: tuple[str, ...] = ("preview",)) -> RunningTriton:
-    """A server process with only `models` of the repository; it does not answer yet."""
+def start(
+    folder: Path,
+    repository: Path = REPOSITORY,
+    models: tuple[str, ...] = ("preview",),
+    environment: Path = ENVIRONMENT,
+    settings: Mapping[str, str] | None = None,
+) -> RunningTriton:
+    """A server process with only `models` of the repository; it does not answer yet. `settings` are variables for them."""
     chosen = folder / "models"
     chosen.mkdir(parents=True, exist_ok=True)
     for model in models:
         (chosen / model).symlink_to(repository / model)
     ports = TritonPorts(grpc=free_port(), http=free_port(), metrics=free_port())
-    arguments, variables = command(prepare(ENVIRONMENT, folder), chosen, ports)
+    arguments, variables = command(prepare(environment, folder), chosen, ports, models)
     log = folder / "triton.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            arguments, env=variables, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            arguments,
+            env=variables | dict(settings or {}),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     return RunningTriton(ports, process, log)
 
@@ -108,6 +118,8 @@ class PreviewOrder:
     height: int = 256
     steps: int = 4
     guidance: float = 7.0
+    source: "np.ndarray | None" = field(default=None, compare=False)
+    strength: float = 0.5
 
     def inputs(self) -> list[InferInput]:
         values: Inputs = {
@@ -119,9 +131,12 @@ class PreviewOrder:
             "STEPS": ("INT32", np.array([[self.steps]], dtype=np.int32)),
             "GUIDANCE": ("FP32", np.array([[self.guidance]], dtype=np.float32)),
         }
+        if self.source is not None:
+            values["SOURCE"] = ("UINT8", self.source[np.newaxis])
+            values["STRENGTH"] = ("FP32", np.array([[self.strength]], dtype=np.float32))
         tensors = []
         for name, (kind, value) in values.items():
-            tensor = InferInput(name, [1, 1], kind)
+            tensor = InferInput(name, list(value.shape), kind)
             tensor.set_data_from_numpy(value)
             tensors.append(tensor)
         return tensors

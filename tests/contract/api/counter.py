@@ -8,7 +8,9 @@ from typing import Any
 import httpx
 from fastapi import FastAPI, Request
 
+from contract.api.doors import PillowInThisProcess
 from imagetron_chassis.blobs.memory import InMemoryBlobs
+from imagetron_chassis.callback_tokens import CallbackTokens
 from imagetron_chassis.documents import Documents
 from imagetron_chassis.documents.memory import InMemoryDocuments
 from imagetron_chassis.health import Health
@@ -20,20 +22,27 @@ from imagetron_contracts.stages import FamilyMessage, Lane, ModelHealth
 from imagetron_gateway.adapters.audit import DocumentAudit
 from imagetron_gateway.adapters.catalogue import BUILT_IN, load_catalogue
 from imagetron_gateway.adapters.controls import DocumentControls
+from imagetron_gateway.adapters.inbox import DocumentInbox
 from imagetron_gateway.adapters.job_views import DocumentJobViews
 from imagetron_gateway.adapters.jobs import JOBS, DocumentJobs
+from imagetron_gateway.adapters.parents import BlobParents
 from imagetron_gateway.adapters.reports import RecentReports
+from imagetron_gateway.adapters.sources import DocumentSources
 from imagetron_gateway.adapters.specs import BlobSpecs
 from imagetron_gateway.api.admin import AdminDesk
 from imagetron_gateway.api.application import create_application
+from imagetron_gateway.api.derived_jobs import DerivedJobs
+from imagetron_gateway.api.images import ImagesDesk
 from imagetron_gateway.api.imagine import ImagineDesk
 from imagetron_gateway.api.jobs import JobsDesk
 from imagetron_gateway.api.models import ModelDesk
 from imagetron_gateway.api.pictures import PicturesDesk
 from imagetron_gateway.api.pipeline import PipelineDesk
 from imagetron_gateway.api.presenting import Presenter
+from imagetron_gateway.api.sources import SourcesDesk
 from imagetron_gateway.api.submissions import Submissions
 from imagetron_gateway.api.variations import VariationsDesk
+from imagetron_gateway.api.webhooks import CallbacksDesk
 from imagetron_gateway.domain import saga
 from imagetron_gateway.domain.job import NO_POLICY, Job, Policy
 from imagetron_gateway.usecases import SAGA
@@ -70,6 +79,8 @@ class Counter:
         self.reports = RecentReports(self.clock)
         self.public = public or InMemoryBlobs()
         self.work = InMemoryBlobs()
+        self.sources = DocumentSources(self.memory, self.work, self.clock)
+        self.inbox = DocumentInbox(self.memory, self.work)
         self.publisher = RecordingPublisher()
         self.controls, self.audit = DocumentControls(self.memory), DocumentAudit(self.memory)
         self.letters, self.tails = InMemoryDeadLetters(), InMemoryEventTails()
@@ -107,6 +118,31 @@ class Counter:
             ),
             pipeline=PipelineDesk(jobs=self.jobs, prompts=self.prompts, submissions=submissions, url_of=url_of),
             imagine=ImagineDesk(prompts=self.prompts, submissions=submissions, presenter=presenter),
+            images=ImagesDesk(
+                jobs=self.jobs,
+                derived=DerivedJobs(
+                    jobs=self.jobs,
+                    parents=BlobParents(self.work, self.public),
+                    sources=self.sources,
+                    submissions=submissions,
+                ),
+                submissions=submissions,
+                presenter=presenter,
+            ),
+            sources=SourcesDesk(
+                sources=self.sources,
+                read_picture=PillowInThisProcess(),
+                clock=self.clock,
+                new_id=self._new_id,
+                base_url=BASE,
+            ),
+            callbacks=CallbacksDesk(
+                tokens=CallbackTokens("a secret of the tests, long enough"),
+                signers={"callback": ()},
+                inbox=self.inbox,
+                outbox=Relay(self.inbox, self.publisher, self.clock),
+                clock=self.clock,
+            ),
             jobs=JobsDesk(
                 jobs=self.jobs,
                 submissions=submissions,
@@ -202,7 +238,7 @@ class Counter:
 @asynccontextmanager
 async def opened(counter: Counter) -> AsyncIterator[Counter]:
     async with counter.client:
-        for collection in (counter.jobs, counter.controls, counter.audit):
+        for collection in (counter.jobs, counter.controls, counter.audit, counter.sources, counter.inbox):
             await collection.prepare()
         yield counter
 

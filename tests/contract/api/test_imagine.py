@@ -208,9 +208,9 @@ async def test_a_job_that_is_not_there_cannot_be_replayed(counter):
 
 async def test_a_job_whose_model_cannot_serve_now_is_not_replayed_by_another():
     async with opened(Counter(stand_in=None)) as counter:
-        await counter.report(a_model_health("sdxl-photorealistic"))
+        await counter.report(a_model_health("sdxl/photorealistic"))
         original = (await counter.submit(a_variation_request())).json()["id"]
-        await counter.report(a_model_health("sdxl-photorealistic", is_available=False))
+        await counter.report(a_model_health("sdxl/photorealistic", is_available=False))
 
         the_problem(await counter.submit({}, f"/api/jobs/{original}/replay"), 503, "model-unavailable")
         assert await counter.stored() == 1

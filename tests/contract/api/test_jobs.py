@@ -38,7 +38,20 @@ async def test_a_waiting_job_shows_its_inputs_its_place_and_where_to_go_from_her
     assert job["finalPrompt"] == a_variation_request()["generation"]["prompt"]
     assert job["queue"] == {"position": 1, "estimatedWaitSeconds": None}
     assert job["families"]["square"]["images"] == [
-        {"index": 0, "seed": 1234567890, "status": "waiting", "digest": None, "error": None}
+        {
+            "id": f"img_{job['id'].replace('-', '')}_1_square_0",
+            "index": 0,
+            "seed": 1234567890,
+            "status": "waiting",
+            "digest": None,
+            "provider": None,
+            "servedBy": None,
+            "seconds": None,
+            "gpuSeconds": None,
+            "answerDigest": None,
+            "priceUsd": 0.0,
+            "error": None,
+        }
     ]
     assert [line["what"] for line in job["history"]] == ["created"]
     assert job["links"] == {

@@ -10,6 +10,8 @@ from support.builders import NOW, a_model_health, a_variation_request
 
 MODELS = "/api/images/models"
 HEALTH = "/api/images/health/ml"
+OUR_OWN = ["photorealistic", "anime", "turbo", "preview", "upscaler"]
+OTHERS = ["gpt-image", "midjourney", "nanobanana"]
 
 
 @pytest.fixture
@@ -28,17 +30,29 @@ async def test_every_model_is_listed_with_its_needs_and_ranges(counter):
     first = answer.json()["items"][0]
 
     assert answer.status_code == 200
-    assert [model["name"] for model in answer.json()["items"]] == ["photorealistic", "anime", "turbo", "preview"]
+    assert [model["name"] for model in answer.json()["items"]] == [*OUR_OWN, *OTHERS]
     assert first.pop("description")
     assert first.pop("nativeSizes")[5] == {"width": 1344, "height": 768}
     assert first == {
         "name": "photorealistic",
         "title": "JuggernautXL v9",
+        "tone": "photographic, realistic light",
+        "licence": "CreativeML Open RAIL++-M",
         "provider": "triton",
+        "delivery": "direct",
+        "verbs": ["imagine", "reroll", "vary", "upscale"],
         "vramGiB": 8.0,
         "inferenceSteps": {"minimum": 10, "maximum": 60, "default": 30},
         "guidanceScale": {"minimum": 1.0, "maximum": 15.0, "default": 7.5},
+        "negativePrompts": True,
+        "reproducible": True,
+        "prices": [
+            {"upTo": {"width": side, "height": side}, "usd": usd}
+            for side, usd in ((512, 0.005), (768, 0.01), (1024, 0.0125), (1536, 0.045))
+        ],
+        "fallback": "gpt-image",
         "available": False,
+        "unavailableBecause": "no generator has spoken for it of late",
         "servedBy": None,
     }
 
@@ -51,15 +65,26 @@ async def test_without_a_report_no_model_is_available_and_health_is_unknown(coun
     assert (answer.json()["status"], answer.json()["responseTimeSeconds"]) == ("unknown", None)
 
 
-async def test_a_stand_in_serves_for_the_models_that_cannot(counter):
-    await counter.report(a_model_health("preview"), a_model_health("sdxl-anime"))
+async def test_a_stand_in_serves_for_our_own_models_that_cannot_and_for_nobody_elses(counter):
+    await counter.report(a_model_health("preview"), a_model_health("sdxl/anime"))
 
     assert await serving(counter) == {
         "photorealistic": "preview",
-        "anime": "sdxl-anime",
+        "anime": "sdxl/anime",
         "turbo": "preview",
         "preview": "preview",
+        "upscaler": "preview",
+        **dict.fromkeys(OTHERS),
     }
+
+
+async def test_a_model_that_cannot_serve_says_why(counter):
+    await counter.report(a_model_health("preview"), a_model_health("midjourney", is_available=False))
+    because = {model["name"]: model["unavailableBecause"] for model in (await counter.get(MODELS)).json()["items"]}
+
+    assert because["anime"] is None
+    assert because["midjourney"] == "the model does not answer"
+    assert because["gpt-image"] == "no generator has spoken for it of late"
 
 
 async def test_health_tells_the_response_time_and_for_which_models_it_stands(counter):
@@ -77,11 +102,30 @@ async def test_health_tells_the_response_time_and_for_which_models_it_stands(cou
                 "available": True,
                 "responseTimeSeconds": 0.31,
                 "checkedAt": "2026-01-01T12:00:00Z",
-                "serves": ["photorealistic", "anime", "turbo", "preview"],
+                "serves": OUR_OWN,
                 "error": None,
-            }
+            },
+            *(
+                {
+                    "model": model,
+                    "available": False,
+                    "responseTimeSeconds": None,
+                    "checkedAt": None,
+                    "serves": [name],
+                    "error": None,
+                }
+                for model, name in zip(("gpt-image-2", "midjourney", "nanobanana"), OTHERS, strict=True)
+            ),
         ],
     }
+
+
+async def test_an_inference_tells_more_than_a_provider_that_was_only_set_up(counter):
+    await counter.report(a_model_health("preview", response_seconds=0.31))
+    counter.clock.advance(1)
+    await counter.report(a_model_health("gpt-image-2", at=counter.clock.now(), response_seconds=None))
+
+    assert (await counter.get(HEALTH)).json()["responseTimeSeconds"] == 0.31
 
 
 async def test_a_model_that_does_not_answer_is_told_with_the_reason(counter):
@@ -122,7 +166,7 @@ async def test_a_model_is_available_while_any_generator_vouches_for_it(counter):
 
 
 async def test_a_model_that_cannot_serve_is_refused_and_nothing_is_stored(strict):
-    await strict.report(a_model_health("sdxl-anime"), a_model_health("sdxl-photorealistic", is_available=False))
+    await strict.report(a_model_health("sdxl/anime"), a_model_health("sdxl/photorealistic", is_available=False))
     answer = await strict.submit(a_variation_request())
 
     problem = the_problem(answer, 503, "model-unavailable")
@@ -133,10 +177,10 @@ async def test_a_model_that_cannot_serve_is_refused_and_nothing_is_stored(strict
 
 
 async def test_a_model_that_serves_is_recorded_as_its_own_server(strict):
-    await strict.report(a_model_health("sdxl-photorealistic"))
+    await strict.report(a_model_health("sdxl/photorealistic"))
     job = await strict.job((await strict.submit(a_variation_request())).json()["id"])
 
-    assert (job.model, job.served_by) == ("photorealistic", "sdxl-photorealistic")
+    assert (job.model, job.served_by) == ("photorealistic", "sdxl/photorealistic")
 
 
 async def test_a_bad_request_is_told_before_the_models_state(strict):

@@ -46,6 +46,7 @@ def test_the_document_is_valid_openapi_3_1(document):
 
 def test_these_are_the_operations(document):
     assert sorted(operations(document)) == [
+        "DELETE /api/images/sources/{source_id}",
         "DELETE /api/prompts/subjects/history",
         "DELETE /api/prompts/{prompt_id}",
         "GET /api/admin/audit",
@@ -55,11 +56,14 @@ def test_these_are_the_operations(document):
         "GET /api/admin/events",
         "GET /api/admin/queue",
         "GET /api/admin/queue/jobs",
+        "GET /api/images",
         "GET /api/images/health/ml",
         "GET /api/images/models",
+        "GET /api/images/sources/{source_id}",
         "GET /api/images/variations",
         "GET /api/images/variations/name/{name}",
         "GET /api/images/variations/{variation_id}",
+        "GET /api/images/{image_id}",
         "GET /api/images/{variation_name}/{picture_name}",
         "GET /api/jobs/{job_id}",
         "GET /api/prompts",
@@ -77,8 +81,12 @@ def test_these_are_the_operations(document):
         "POST /api/admin/queue/lanes/{lane}/resume",
         "POST /api/admin/queue/retry",
         "POST /api/images/imagine",
+        "POST /api/images/sources",
         "POST /api/images/variations",
         "POST /api/images/variations/{variation_id}/regenerate",
+        "POST /api/images/{image_id}/reroll",
+        "POST /api/images/{image_id}/upscale",
+        "POST /api/images/{image_id}/vary",
         "POST /api/jobs/{job_id}/cancel",
         "POST /api/jobs/{job_id}/replay",
         "POST /api/jobs/{job_id}/retry",
@@ -87,6 +95,7 @@ def test_these_are_the_operations(document):
         "POST /api/prompts/{prompt_id}/title",
         "POST /image/enhance-prompt",
         "POST /image/execute-prompt",
+        "POST /webhooks/providers/{provider}/{token}",
     ]
 
 
@@ -128,10 +137,13 @@ def test_requests_refuse_unknown_fields(document):
         "ImagineBody",
         "PauseBody",
         "ReplayBody",
+        "RerollBody",
         "RetryBody",
         "RetryManyBody",
         "SubjectsBody",
+        "UpscaleBody",
         "VariationBody",
+        "VaryBody",
         "WriteBody",
     ]
     assert all(schemas[name]["additionalProperties"] is False for name in bodies)

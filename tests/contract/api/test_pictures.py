@@ -175,7 +175,7 @@ async def test_a_key_that_leaves_its_folder_or_forges_a_header_is_not_found(coun
 
 
 @pytest.mark.parametrize(
-    "path", ["../x", "%2e%2e/square", f"{NAME}/..", f"{NAME}/%2e%2e", f"{NAME}/%00", f"{NAME}/%E6%97%A5"]
+    "path", ["../x", "%2e%2e/square", f"{NAME}/...", f"{NAME}/%2e%2e%2fx", f"{NAME}/%00", f"{NAME}/%E6%97%A5"]
 )
 async def test_names_that_try_to_leave_their_folder_are_not_found(counter, path):
     await published(counter, "square")

@@ -134,7 +134,10 @@ async def test_turbo_takes_few_steps_and_no_guidance(counter):
 async def test_an_unknown_model_is_answered_with_those_that_exist(counter):
     problem = await refused(counter, with_generation(model="dalle"), "/generation/model")
 
-    assert problem["errors"][0]["detail"] == "no such model; use one of: photorealistic, anime, turbo, preview"
+    assert (
+        problem["errors"][0]["detail"]
+        == "no such model; use one of: photorealistic, anime, turbo, preview, upscaler, gpt-image, midjourney, nanobanana"
+    )
 
 
 @pytest.mark.parametrize(

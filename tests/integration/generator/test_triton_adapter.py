@@ -8,7 +8,7 @@ import pytest
 
 from imagetron_contracts.media import Dimensions
 from imagetron_generator.adapters.triton import TritonImageModel
-from imagetron_generator.domain.renders import Rendered, RenderRequest
+from imagetron_generator.domain.renders import Rendered, RenderRequest, SourcePicture
 from imagetron_generator.ports import ModelRefused, ModelTimedOut, ModelUnavailable, QueueFull
 from integration.generator.relay import relay
 from support.eventually import eventually
@@ -44,6 +44,21 @@ async def model(triton) -> AsyncIterator[TritonImageModel]:
     adapter = TritonImageModel(triton.address)
     yield adapter
     await adapter.close()
+
+
+async def test_a_variation_begins_with_its_source_and_goes_as_far_as_its_strength(model: TritonImageModel):
+    size = Dimensions(width=256, height=192)
+    source = SourcePicture(bytes((10, 200, 30)) * (256 * 192), size)
+
+    async def varied(strength: float) -> Rendered:
+        return await model.render(a_render(source=source, strength=strength), Steps(), deadline_seconds=20)
+
+    nothing, half, all_of_it = [await varied(strength) for strength in (0.0, 0.5, 1.0)]
+    painted = await model.render(a_render(), Steps(), deadline_seconds=20)
+
+    assert nothing.pixels == source.pixels
+    assert half.pixels not in {nothing.pixels, painted.pixels}
+    assert all_of_it.pixels == painted.pixels
 
 
 async def keep_busy(model: TritonImageModel, *, deadline_seconds: float) -> list[asyncio.Task[Rendered]]:

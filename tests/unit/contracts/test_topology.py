@@ -6,7 +6,7 @@ from imagetron_contracts import topology
 from imagetron_contracts.envelope import MESSAGE_TYPES
 from imagetron_contracts.events import EVENTS
 from imagetron_contracts.rpc import REQUESTS, RPC, RequestRefused
-from imagetron_contracts.stages import HINTS, STAGE_MESSAGES, FamilyRequested, FamilyStarted, Lane
+from imagetron_contracts.stages import HINTS, STAGE_MESSAGES, FamilyRequested, FamilyStarted, Lane, Pool
 from imagetron_contracts.topology import (
     QUEUES,
     RETRY_DELAYS_SECONDS,
@@ -23,6 +23,7 @@ from imagetron_contracts.topology import (
 QUEUE_NAMES = {
     "generator.family-requested.interactive": "family.requested.interactive",
     "generator.family-requested.batch": "family.requested.batch",
+    "generator.family-requested.external": "family.requested.external",
     "generator.provider-callback": "provider.callback",
     "deriver.renders-generated": "renders.generated",
     "publisher.derivatives-rendered": "derivatives.rendered",
@@ -41,8 +42,9 @@ def test_the_queues_and_what_they_are_bound_to():
 
 
 @pytest.mark.parametrize("queue", QUEUES, ids=lambda queue: queue.name)
-def test_a_queue_is_named_by_its_consumer_its_message_and_its_lane(queue):
-    words = [queue.consumer, queue.message.TYPE.lower().replace("_", "-"), *([queue.lane.value] if queue.lane else [])]
+def test_a_queue_is_named_by_its_consumer_its_message_and_its_lane_or_pool(queue):
+    last = [queue.lane.value] if queue.lane else [queue.pool.value] if queue.pool is not Pool.GPU else []
+    words = [queue.consumer, queue.message.TYPE.lower().replace("_", "-"), *last]
 
     assert queue.name == ".".join(words)
     assert queue.dead_letters == f"{queue.name}.dead"
@@ -80,8 +82,9 @@ def test_every_hint_can_be_heard(message):
     assert [queue.routing_key for queue in heard] == [message.ROUTING_KEY]
 
 
-def test_a_request_has_one_routing_key_for_each_lane_and_other_messages_have_one():
-    assert routing_keys(FamilyRequested) == tuple(f"family.requested.{lane.value}" for lane in Lane)
+def test_a_request_has_one_routing_key_for_each_lane_and_one_for_other_peoples_servers_and_other_messages_have_one():
+    lanes = [lane.value for lane in Lane]
+    assert routing_keys(FamilyRequested) == tuple(f"family.requested.{where}" for where in [*lanes, "external"])
     assert routing_keys(FamilyStarted) == ("family.started",)
     assert routing_keys(EVENTS[0]) == ("image.variation.started.v1",)
 
@@ -149,7 +152,6 @@ def test_no_two_message_types_share_a_type_a_schema_or_a_routing_key():
 
     assert len(MESSAGE_TYPES) == len(messages)
     assert len({message.schema_name() for message in messages}) == len(messages)
-    assert (
-        len({(exchange_of(message), key) for message in messages for key in routing_keys(message)})
-        == len(messages) + len(Lane) - 1
-    )
+    assert len({(exchange_of(message), key) for message in messages for key in routing_keys(message)}) == len(
+        messages
+    ) + len(Lane)

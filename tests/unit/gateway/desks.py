@@ -15,6 +15,7 @@ from imagetron_contracts.stages import FamilyMessage, Lane
 from imagetron_gateway.adapters.catalogue import BUILT_IN, load_catalogue
 from imagetron_gateway.adapters.jobs import JOBS, DocumentJobs
 from imagetron_gateway.adapters.specs import BlobSpecs
+from imagetron_gateway.domain.choosing import Chosen
 from imagetron_gateway.domain.job import Idempotency, Job, Parameters
 from imagetron_gateway.usecases import SAGA, NewJob, Turns, admit_waiting, check_due, submit_job, take_in
 from support.builders import NOW, a_job_id, url_of
@@ -158,14 +159,14 @@ class Office:
 
 
 def a_new_variation() -> NewJob:
+    catalogue = load_catalogue(BUILT_IN)
+    parameters = Parameters(steps=30, guidance_scale=7.5, seed=7)
     return NewJob(
         name="a-beach",
         category="marketing/seo",
         families=("square", "landscape"),
         prompt="a beach at sunset",
         negative_prompt="people",
-        model=load_catalogue(BUILT_IN)["photorealistic"],
-        served_by="preview",
-        parameters=Parameters(steps=30, guidance_scale=7.5, seed=7),
+        chosen=Chosen(catalogue["photorealistic"], catalogue["preview"], "preview", parameters),
         lane=Lane.INTERACTIVE,
     )

@@ -12,16 +12,16 @@ def test_url_safe_names_are_accepted(name):
     assert objection_to(name) is None
 
 
-@pytest.mark.parametrize("name", ["variations", "health", "models", "jobs", "imagine"])
+@pytest.mark.parametrize("name", ["variations", "health", "models", "jobs", "imagine", "sources"])
 @pytest.mark.parametrize("written", [str.lower, str.upper, str.title])
 def test_words_of_the_api_are_reserved_in_any_letter_case(name, written):
     assert objection_to(written(name)) == (
-        "is reserved; these words cannot be names: health, imagine, jobs, models, variations"
+        "is reserved; these words cannot be names: health, imagine, jobs, models, sources, variations"
     )
 
 
-def test_the_reserved_words_are_these_five():
-    assert len(RESERVED) == 5
+def test_the_reserved_words_are_these_six():
+    assert len(RESERVED) == 6
 
 
 @pytest.mark.parametrize(

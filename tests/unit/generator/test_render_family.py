@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
@@ -6,8 +7,10 @@ from structlog.testing import capture_logs
 from imagetron_chassis.blobs import BlobsUnavailable
 from imagetron_chassis.blobs.memory import InMemoryBlobs
 from imagetron_contracts.failures import FailureCode
+from imagetron_contracts.spec import Source
 from imagetron_contracts.stages import FamilyStarted, Progress, RendersGenerated
 from imagetron_generator.adapters.memory import InMemoryImageModel
+from imagetron_generator.domain.renders import FamilyImage
 from imagetron_generator.domain.work_format import digest_of
 from imagetron_generator.ports import (
     ModelFailed,
@@ -55,6 +58,56 @@ async def test_the_result_says_which_model_was_asked_for_which_one_served_and_in
     fact = only(await bench.render(a_request()))
 
     assert (fact.model, fact.served_by, fact.fingerprint) == ("photorealistic", "preview", "in memory")
+
+
+async def test_each_image_says_who_made_it_and_how_long_it_took(bench):
+    class TakesTwoSeconds(InMemoryImageModel):
+        async def render(self, *args, **options):
+            bench.seconds += 2
+            rendered = await super().render(*args, **options)
+            return replace(rendered, gpu_seconds=1.5, waited_seconds=0.5, answer_digest="ab12")
+
+    bench.model = TakesTwoSeconds()
+
+    fact = only(await bench.render(a_request()))
+
+    (image,) = fact.images
+    assert (image.provider, image.served_by) == ("triton", "preview")
+    assert (image.seconds, image.gpu_seconds, image.answer_digest) == (1.5, 1.5, "ab12")
+    assert fact.model_seconds == 1.5
+
+
+async def test_a_model_that_says_who_really_made_the_picture_is_believed(bench):
+    class LeavesItToAFilter(InMemoryImageModel):
+        async def render(self, *args, **options):
+            return replace(await super().render(*args, **options), served_by="lanczos")
+
+    bench.model = LeavesItToAFilter()
+
+    fact = only(await bench.render(a_request()))
+
+    assert fact.served_by == fact.images[0].served_by == "lanczos"
+
+
+async def test_the_model_is_told_what_is_to_be_done_with_which_source_and_for_which_image(bench):
+    source = Source(key="sources/1", strength=0.3)
+    bench.work = InMemoryBlobs()
+    await bench.has_spec(a_spec(verb="vary", source=source).model_dump_json().encode())
+
+    await bench.render(a_request(1))
+
+    (request,) = bench.model.requests
+    assert (request.verb, request.origin, request.strength, request.source) == ("vary", source, 0.3, None)
+    assert (request.provider, request.image) == ("triton", FamilyImage(a_request(1), 1))
+
+
+@pytest.mark.parametrize("verb", ["vary", "upscale"])
+async def test_a_spec_without_the_picture_that_it_begins_with_cannot_be_used(bench, verb):
+    bench.work = InMemoryBlobs()
+    await bench.has_spec(a_spec(verb=verb).model_dump_json().encode())
+
+    with pytest.raises(SpecUnusable, match=f"names no picture to {verb}"):
+        await bench.render(a_request())
 
 
 async def test_the_family_is_told_to_be_started_before_the_model_is_called(bench):
@@ -111,13 +164,14 @@ async def test_an_unreadable_record_counts_as_none(bench):
     assert len(bench.model.requests) == 2
 
 
-async def test_when_another_generator_was_quicker_the_digest_is_that_of_the_render_that_lies_there(bench):
-    theirs = b"P6\n8 6\n255\n" + bytes(8 * 6 * 3)
+async def test_when_another_generator_was_quicker_digest_and_size_are_those_of_the_render_that_lies_there(bench):
+    theirs = b"P6\n4 4\n255\n" + bytes(4 * 4 * 3)
     await bench.work.put_if_absent(f"{FOLDER}/0/render", theirs, content_type="image/x-portable-pixmap")
 
     fact = only(await bench.render(a_request()))
 
     assert fact.images[0].digest == digest_of(theirs)
+    assert str(fact.images[0].size) == "4x4"
 
 
 async def test_one_image_that_fails_for_good_leaves_the_others(bench):

@@ -187,6 +187,55 @@ def test_every_place_carries_every_subject_in_every_aspect_ratio(place):
             assert image.std() > 8, f"{place} with {subject} at {width}x{height} is nearly one colour"
 
 
+def a_photograph(width=150, height=100) -> np.ndarray:
+    rows, columns = np.mgrid[0:height, 0:width]
+    return np.stack([columns * 255 // width, rows * 255 // height, (rows + columns) % 256], axis=2).astype(np.uint8)
+
+
+def test_with_full_strength_the_picture_is_the_painting_alone():
+    assert painted(source=a_photograph(), strength=1.0).tobytes() == painted().tobytes()
+
+
+def test_without_strength_a_source_of_the_pictures_size_comes_back_unchanged():
+    source = a_photograph(128, 96)
+
+    assert painted(source=source, strength=0.0).tobytes() == source.tobytes()
+
+
+def test_more_strength_goes_from_the_source_to_the_painting():
+    made = [painted(source=a_photograph(128, 96), strength=strength) for strength in (0.0, 0.3, 0.7, 1.0)]
+
+    from_source = [distance(made[0], picture) for picture in made]
+    assert from_source == sorted(set(from_source))
+    half = painted(source=a_photograph(128, 96), strength=0.5).astype(int)
+    assert np.abs(half * 2 - made[0].astype(int) - made[3].astype(int)).max() <= 1
+
+
+def test_a_source_of_another_shape_is_cut_around_its_middle_and_not_stretched():
+    wide = np.zeros((48, 300, 3), np.uint8)
+    wide[:, 118:182] = 200
+
+    image = painted(source=wide, strength=0.0)
+
+    # 300x48 to 128x96: the middle 64 columns remain.
+    assert image.shape == (96, 128, 3)
+    assert (image == 200).all()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (64, 48), (256, 192), (300, 200), (4096, 3)])
+def test_a_source_of_any_size_is_taken_and_keeps_its_colours(width, height):
+    image = painted(source=np.full((height, width, 3), (10, 128, 255), np.uint8), strength=0.0)
+
+    assert (image == (10, 128, 255)).all()
+
+
+def test_a_source_is_resized_to_the_same_bytes_everywhere():
+    variation = painted(source=a_photograph(), strength=0.4)
+
+    # Integers alone decide it: as with PIXELS, another digest needs a new version of the painter.
+    assert hashlib.sha256(variation.tobytes()).hexdigest()[:16] == "60176404d43b7342"
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
@@ -200,6 +249,15 @@ def test_every_place_carries_every_subject_in_every_aspect_ratio(place):
         ({"steps": 151}, "STEPS is 151; it must be between 1 and 150."),
         ({"seed": -1}, "SEED is -1; it must be between 0 and 9223372036854775807."),
         ({"guidance": float("nan")}, "GUIDANCE is nan; it must be between 0 and 100."),
+        ({"strength": 1.5}, "STRENGTH is 1.5; it must be between 0 and 1."),
+        (
+            {"source": np.zeros((4, 4, 4), np.uint8)},
+            "SOURCE has the shape [4, 4, 4]; it must be [height, width, 3], each at most 4096.",
+        ),
+        (
+            {"source": np.zeros((4, 4097, 3), np.uint8)},
+            "SOURCE has the shape [4, 4097, 3]; it must be [height, width, 3], each at most 4096.",
+        ),
     ],
 )
 def test_an_order_that_cannot_be_painted_is_refused_with_a_sentence(changes, sentence):

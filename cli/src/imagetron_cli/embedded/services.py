@@ -56,6 +56,7 @@ def service_environment(
     if name == "prompt":
         unless_given |= {"PROMPT_DOCUMENTS_URL": f"sqlite:///{state.documents / 'prompt.sqlite3'}"}
     if name == "generator":
+        unless_given |= {"GENERATOR_DOCUMENTS_URL": f"sqlite:///{state.documents / 'generator.sqlite3'}"}
         fixed |= {"GENERATOR_TRITON_URL": f"{LOOPBACK}:{ports.triton_grpc}"}
     return {**unless_given, **inherited, **fixed}
 

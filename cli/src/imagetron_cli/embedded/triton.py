@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,14 +95,19 @@ def prepare(environment: Path, state: Path) -> TritonInstallation:
 
 
 def command(
-    installation: TritonInstallation, model_repository: Path, ports: TritonPorts
+    installation: TritonInstallation, model_repository: Path, ports: TritonPorts, models: Sequence[str] = ("preview",)
 ) -> tuple[list[str], dict[str, str]]:
-    """The argument list and the whole environment (nothing needs to be inherited) of a loopback-only server on the CPU."""
+    """The argument list and the whole environment (nothing needs to be inherited) of a loopback-only server on the CPU.
+
+    Only `models` of the repository are loaded: others may need weights that are not here, and one model that fails to load
+    stops the server.
+    """
     arguments = [
         str(installation.server),
         f"--model-repository={model_repository}",
         f"--backend-directory={installation.backends}",
-        "--model-control-mode=none",
+        "--model-control-mode=explicit",
+        *(f"--load-model={model}" for model in models),
         "--strict-readiness=true",
         "--grpc-address=127.0.0.1",
         f"--grpc-port={ports.grpc}",

@@ -9,6 +9,7 @@ QUEUE: Final = "messaging.destination.name"
 JOB_ID: Final = "imagetron.job.id"
 FAMILY: Final = "imagetron.job.family"
 MODEL: Final = "imagetron.model"
+PROVIDER: Final = "imagetron.provider"
 LANE: Final = "imagetron.lane"
 TRY: Final = "imagetron.message.try"
 DEPENDENCY: Final = "imagetron.dependency"
@@ -40,6 +41,11 @@ FAMILIES_IN_FLIGHT: Final = (
 )
 FAMILY_SECONDS: Final = ("family.duration", "s", "Time from admission to the end of a family, by outcome")
 MODEL_SECONDS: Final = ("model.duration", "s", "Time in the model for one family, by model")
+IMAGES_FAILED_OVER: Final = (
+    "images.failed_over",
+    "1",
+    "Images for which another provider was asked after the first one's error, by the first one",
+)
 MODEL_AVAILABLE: Final = ("model.available", "1", "1 if the last synthetic inference gave a picture, by model")
 ENCODE_SECONDS: Final = ("encode.duration", "s", "Time spent cutting and encoding one image")
 BREAKER_STATE: Final = ("breaker.state", "1", "0 closed, 1 half open, 2 open, by dependency")

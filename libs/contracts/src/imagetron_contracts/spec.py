@@ -1,5 +1,8 @@
 """The spec object of a revision: what the workers need and no message may carry. Written once, by the gateway."""
 
+from enum import StrEnum
+from typing import Final
+
 from pydantic import Field
 
 from imagetron_contracts.ids import JobId
@@ -23,6 +26,53 @@ class FamilySpec(Value):
     files: tuple[FileSpec, ...] = Field(min_length=1)
 
 
+class Verb(StrEnum):
+    """What is to be done. `IMAGINE` and `REROLL` make pictures of a prompt; the others begin with a picture."""
+
+    IMAGINE = "imagine"
+    REROLL = "reroll"
+    """The same prompt again with other seeds. Providers that keep their tasks are told of which one."""
+    VARY = "vary"
+    UPSCALE = "upscale"
+
+    @property
+    def needs_a_source(self) -> bool:
+        return self in {Verb.VARY, Verb.UPSCALE}
+
+
+class Source(Value):
+    """The picture that the work begins with, as an object in the work store (PPM, PNG, JPEG or WebP)."""
+
+    key: str
+    strength: float = Field(default=1.0, ge=0, le=1)
+    """How far a variation may go from it: 0 would give it back, 1 only its size stays. Upscaling does not look at it."""
+
+
+class ParentImage(Value):
+    """The image of another job that this one goes back to: for providers that keep what they made."""
+
+    job_id: JobId
+    revision: int = Field(ge=1)
+    family: str
+    index: int = Field(ge=0)
+
+
+class Serving(Value):
+    """Another provider's model that may make the pictures if the first one cannot."""
+
+    provider: str
+    model: str
+    """The provider's name of it."""
+    steps: int = Field(ge=1)
+    guidance_scale: float = Field(ge=0)
+    sizes: dict[str, Dimensions]
+    """Its native size for each family."""
+
+
+TRITON: Final = "triton"
+"""The provider of our own models."""
+
+
 class RenderSpec(Value):
     """Everything that decides the pixels of one revision. The prompt reaches the model byte for byte."""
 
@@ -37,11 +87,22 @@ class RenderSpec(Value):
     steps: int = Field(ge=1)
     guidance_scale: float = Field(ge=0)
     families: dict[str, FamilySpec]
+    provider: str = TRITON
+    verb: Verb = Verb.IMAGINE
+    source: Source | None = None
+    parent: ParentImage | None = None
+    fallback: Serving | None = None
+    """Absent unless the caller allows another provider."""
 
 
 def spec_key(job_id: str, revision: int) -> str:
     """Where the spec of a revision lies in the work store."""
     return f"jobs/{job_id}/{revision}/spec.json"
+
+
+def callback_key(provider: str, inbox_id: str) -> str:
+    """Where the body of a provider's callback lies in the work store, as it came."""
+    return f"callbacks/{provider}/{inbox_id}"
 
 
 def cancelled_key(job_id: str, revision: int) -> str:

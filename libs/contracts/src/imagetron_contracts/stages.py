@@ -25,6 +25,13 @@ class Lane(StrEnum):
     BATCH = "batch"
 
 
+class Pool(StrEnum):
+    """Which workers take a family: its queue. What waits for other people's servers must not hold up our GPU, nor wait for it."""
+
+    GPU = "gpu"
+    EXTERNAL = "external"
+
+
 class FamilyMessage(Message):
     """Which work this is about. Results of an older revision or attempt than the job document's are ignored."""
 
@@ -67,6 +74,8 @@ class FamilyRequested(FamilyMessage):
     image_indexes: tuple[int, ...] = Field(min_length=1)
     budget_seconds: float = Field(gt=0)
     """How long the images of this message may take, counted from FAMILY_STARTED."""
+    pool: Pool | None = None
+    """Absent: the GPU's."""
 
     @model_validator(mode="after")
     def _names_its_own_spec(self) -> Self:
@@ -75,7 +84,7 @@ class FamilyRequested(FamilyMessage):
         return self
 
     def routing_key(self) -> str:
-        return f"{self.ROUTING_KEY}.{self.lane.value}"
+        return f"{self.ROUTING_KEY}.{self.pool.value if self.pool is Pool.EXTERNAL else self.lane.value}"
 
     def indexes(self) -> tuple[int, ...]:
         return self.image_indexes
@@ -114,6 +123,15 @@ class RenderedImage(Value):
     seed: int
     digest: Digest
     """sha256 of the pixels in hex: two renders with one digest are one picture."""
+    provider: str | None = None
+    served_by: str | None = None
+    """The provider's model that made this image; another one than the job's where it stood in."""
+    seconds: float | None = Field(default=None, ge=0)
+    """From asking the provider to having the picture."""
+    gpu_seconds: float | None = Field(default=None, ge=0)
+    """Of our own hardware; absent where it was somebody else's."""
+    answer_digest: str | None = None
+    """sha256 in hex of what the provider answered, for audits; absent where the pixels are the whole answer."""
 
 
 class RendersGenerated(FamilyResult):
@@ -260,7 +278,14 @@ class ProviderCallback(Message):
     ROUTING_KEY: ClassVar[str] = "provider.callback"
     provider: str
     inbox_id: str
+    """The body lies in the work store under `callback_key(provider, inboxId)`."""
     task_reference: str
+    is_signed: bool | None = None
+    """The provider signed the body. What is not signed is looked up at the provider before it is believed."""
+
+    def message_id(self) -> str:
+        """One for each body that was taken in."""
+        return self.inbox_id
 
 
 class ObjectsDiscarded(Message):

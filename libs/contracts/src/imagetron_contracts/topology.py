@@ -28,6 +28,7 @@ from imagetron_contracts.stages import (
     Lane,
     ModelHealth,
     ObjectsDiscarded,
+    Pool,
     Progress,
     ProviderCallback,
     RendersGenerated,
@@ -59,11 +60,14 @@ class Queue:
     routing_key: str
     lane: Lane | None = None
     exchange: Exchange = Exchange.STAGES
+    pool: Pool = Pool.GPU
 
     @property
     def name(self) -> str:
-        """<service>.<message>[.<lane>]"""
+        """<service>.<message>[.<lane or pool>]"""
         name = f"{self.consumer}.{self.message.TYPE.lower().replace('_', '-')}"
+        if self.pool is not Pool.GPU:
+            return f"{name}.{self.pool.value}"
         return f"{name}.{self.lane.value}" if self.lane else name
 
     @property
@@ -108,6 +112,9 @@ def _requests(lane: Lane) -> Queue:
 
 GENERATOR_INTERACTIVE: Final = _requests(Lane.INTERACTIVE)
 GENERATOR_BATCH: Final = _requests(Lane.BATCH)
+GENERATOR_EXTERNAL: Final = Queue(
+    "generator", FamilyRequested, f"{FamilyRequested.ROUTING_KEY}.{Pool.EXTERNAL.value}", pool=Pool.EXTERNAL
+)
 GENERATOR_CALLBACKS: Final = _work("generator", ProviderCallback)
 DERIVER_RENDERS: Final = _work("deriver", RendersGenerated)
 PUBLISHER_DERIVATIVES: Final = _work("publisher", DerivativesRendered)
@@ -121,6 +128,7 @@ GATEWAY_FAILED: Final = _work("gateway", StageFailed)
 QUEUES: Final = (
     GENERATOR_INTERACTIVE,
     GENERATOR_BATCH,
+    GENERATOR_EXTERNAL,
     GENERATOR_CALLBACKS,
     DERIVER_RENDERS,
     PUBLISHER_DERIVATIVES,

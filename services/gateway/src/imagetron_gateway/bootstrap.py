@@ -20,6 +20,7 @@ from imagetron_chassis.health import Health, HttpServer
 from imagetron_chassis.lifecycle import Background, Part, Service
 from imagetron_chassis.outbox import SWEEP_EVERY, Relay
 from imagetron_chassis.periodic import Periodic, for_each
+from imagetron_chassis.pictures.reader import PictureReader
 from imagetron_chassis.principals import LOCAL, Principal
 from imagetron_chassis.rpc import RpcClient
 from imagetron_chassis.stores import public_store, work_store
@@ -29,21 +30,29 @@ from imagetron_gateway.adapters.audit import DocumentAudit
 from imagetron_gateway.adapters.catalogue import BUILT_IN, load_catalogue
 from imagetron_gateway.adapters.controls import DocumentControls
 from imagetron_gateway.adapters.event_tails import RabbitEventTails
+from imagetron_gateway.adapters.inbox import DocumentInbox
 from imagetron_gateway.adapters.job_views import DocumentJobViews
 from imagetron_gateway.adapters.jobs import DocumentJobs
+from imagetron_gateway.adapters.parents import BlobParents
 from imagetron_gateway.adapters.prompts import RpcPrompts
 from imagetron_gateway.adapters.reports import RecentReports
+from imagetron_gateway.adapters.sources import DocumentSources, PicturesReadApart
 from imagetron_gateway.adapters.specs import BlobSpecs
 from imagetron_gateway.api.admin import AdminDesk
 from imagetron_gateway.api.application import create_application
+from imagetron_gateway.api.derived_jobs import DerivedJobs
+from imagetron_gateway.api.images import ImagesDesk
 from imagetron_gateway.api.imagine import ImagineDesk
 from imagetron_gateway.api.jobs import JobsDesk
 from imagetron_gateway.api.models import ModelDesk
 from imagetron_gateway.api.pictures import PicturesDesk
 from imagetron_gateway.api.pipeline import PipelineDesk
 from imagetron_gateway.api.presenting import Presenter
+from imagetron_gateway.api.sources import SourcesDesk
 from imagetron_gateway.api.submissions import Submissions
 from imagetron_gateway.api.variations import VariationsDesk
+from imagetron_gateway.api.webhooks import CallbacksDesk
+from imagetron_gateway.domain.callbacks import signers
 from imagetron_gateway.domain.job import Policy
 from imagetron_gateway.domain.pictures import UrlOf
 from imagetron_gateway.handlers import SagaDesk, listen_to_hints, subscriptions
@@ -51,13 +60,16 @@ from imagetron_gateway.ports import Outbox, Specs
 from imagetron_gateway.settings import Settings
 from imagetron_gateway.usecases import SOURCE, Turns, admit_waiting, check_due
 from imagetron_gateway.usecases.auditing import Auditor
+from imagetron_gateway.usecases.calling_back import forget_old
 from imagetron_gateway.usecases.gates import Gates
 from imagetron_gateway.usecases.operating_lanes import why_paused
 from imagetron_gateway.usecases.queueing import Backlog, measure_backlog
+from imagetron_gateway.usecases.taking_sources import forget_expired
 
 # The net under the kicks: a kick lost with its process costs at most this long.
 _ADMISSION_EVERY_SECONDS = 5.0
 _MEASURED_EVERY_SECONDS = 15.0
+_FORGOTTEN_EVERY_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +92,10 @@ class _Core:
     admission: Periodic
     tails: RabbitEventTails
     prompts: RpcPrompts
+    sources: DocumentSources
+    pictures: PictureReader
+    inbox: DocumentInbox
+    callback_relay: Relay
     url_of: UrlOf
 
 
@@ -90,7 +106,11 @@ def build(settings: Settings) -> Service:
     overdue = partial(check_due, jobs=jobs, specs=core.specs, clock=clock, outbox=relay, url_of=core.url_of)
     checks = Periodic("checks", settings.check_seconds, overdue)
     backlog = Periodic("backlog", _MEASURED_EVERY_SECONDS, partial(measure_backlog, jobs=jobs))
-    sweep = Periodic("outbox sweep", SWEEP_EVERY.total_seconds(), relay.sweep)
+    relays = {"jobs": relay, "callbacks": core.callback_relay}
+    sweep = Periodic(
+        "outbox sweep", SWEEP_EVERY.total_seconds(), partial(for_each, relays, lambda name: relays[name].sweep())
+    )
+    forgetting = Periodic("forgetting", _FORGOTTEN_EVERY_SECONDS, partial(_forget, core))
 
     saga = SagaDesk(jobs=jobs, outbox=relay, clock=clock, url_of=core.url_of, admission=core.admission)
     consumer = Consumer(broker, core.facts, subscriptions(saga))
@@ -105,7 +125,7 @@ def build(settings: Settings) -> Service:
     server = HttpServer(_application(settings, core, health), host=settings.host, port=settings.port)
 
     async def prepare() -> None:
-        for collection in (jobs, core.controls, core.audit):
+        for collection in (jobs, core.controls, core.audit, core.sources, core.inbox):
             await collection.prepare()
 
     return Service(
@@ -119,7 +139,10 @@ def build(settings: Settings) -> Service:
             Part("event tails", _at_first_use, core.tails.close),
             Part("work store", _at_first_use, core.work.close),
             Part("public store", _at_first_use, core.public.close),
+            Part("pictures", _at_first_use, core.pictures.stop),
             Part("relay", _at_first_use, relay.finish),
+            Part("callback relay", _at_first_use, core.callback_relay.finish),
+            Part("forgetting", forgetting.start, forgetting.stop),
             Part("outbox sweep", sweep.start, sweep.stop),
             Part("admission", core.admission.start, core.admission.stop),
             Part("checks", checks.start, checks.stop),
@@ -138,7 +161,7 @@ def _core(settings: Settings) -> _Core:
     documents = _documents(settings.documents_url.get_secret_value())
     work = work_store(settings)
     jobs, controls, specs = DocumentJobs(documents), DocumentControls(documents), BlobSpecs(work)
-    relay = Relay(jobs, broker.publisher, clock)
+    relay, inbox = Relay(jobs, broker.publisher, clock), DocumentInbox(documents, work)
     gates = Gates(peak_hours=settings.peak_hours, why_paused=partial(why_paused, controls=controls), clock=clock)
     return _Core(
         clock=clock,
@@ -157,6 +180,10 @@ def _core(settings: Settings) -> _Core:
         admission=_admission(settings, gates, jobs, specs, clock, relay),
         tails=RabbitEventTails(broker),
         prompts=RpcPrompts(RpcClient(broker, facts)),
+        sources=DocumentSources(documents, work, clock),
+        pictures=PictureReader(),
+        inbox=inbox,
+        callback_relay=Relay(inbox, broker.publisher, clock),
         url_of=partial("{}/{}".format, settings.objects_url),
     )
 
@@ -181,6 +208,31 @@ def _application(settings: Settings, core: _Core, health: Health) -> FastAPI:
         ),
         pipeline=PipelineDesk(jobs=jobs, prompts=core.prompts, submissions=submissions, url_of=core.url_of),
         imagine=ImagineDesk(prompts=core.prompts, submissions=submissions, presenter=presenter),
+        images=ImagesDesk(
+            jobs=jobs,
+            derived=DerivedJobs(
+                jobs=jobs,
+                parents=BlobParents(core.work, core.public),
+                sources=core.sources,
+                submissions=submissions,
+            ),
+            submissions=submissions,
+            presenter=presenter,
+        ),
+        sources=SourcesDesk(
+            sources=core.sources,
+            read_picture=PicturesReadApart(core.pictures),
+            clock=clock,
+            new_id=_new_id,
+            base_url=settings.base_url,
+        ),
+        callbacks=CallbacksDesk(
+            tokens=settings.callback_tokens,
+            signers=signers(settings.callback_signers.get_secret_value()),
+            inbox=core.inbox,
+            outbox=core.callback_relay,
+            clock=clock,
+        ),
         jobs=JobsDesk(
             jobs=jobs,
             submissions=submissions,
@@ -225,6 +277,12 @@ def _admission(
         await for_each(windows, fill)
 
     return Periodic("admission", _ADMISSION_EVERY_SECONDS, fill_windows)
+
+
+async def _forget(core: _Core) -> None:
+    """What nobody needs any more: callbacks that were told, uploads that have expired."""
+    await forget_old(inbox=core.inbox, clock=core.clock)
+    await forget_expired(sources=core.sources)
 
 
 def _windows(settings: Settings) -> dict[Lane, int]:

@@ -9,10 +9,14 @@ from typing import Protocol, TypeVar
 from imagetron_chassis.cursors import InvalidCursor as InvalidCursor  # noqa: PLC0414 - part of this port
 from imagetron_chassis.principals import Principal
 from imagetron_contracts.envelope import Envelope
+from imagetron_contracts.media import Dimensions
 from imagetron_contracts.message import Message
 from imagetron_contracts.rpc import Request, RequestRefused
+from imagetron_contracts.spec import ParentImage
 from imagetron_contracts.stages import Lane, ModelHealth, Progress
-from imagetron_gateway.domain.job import Job, JobKind, JobStatus
+from imagetron_gateway.domain.callbacks import InboxItem
+from imagetron_gateway.domain.job import Image, Job, JobKind, JobStatus
+from imagetron_gateway.domain.sources import Pixels, Source
 
 
 class NameTaken(Exception):
@@ -117,6 +121,26 @@ class Specs(Protocol):
 
     async def mark_cancelled(self, job_id: str, revision: int) -> None:
         """Leave the durable marker that every stage looks for. Leaving it again changes nothing."""
+        ...
+
+
+class ParentGone(Exception):
+    """The pixels of an image are no longer kept anywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParentPicture:
+    """Where an image's pixels lie in the work store, and how large they are."""
+
+    key: str
+    size: Dimensions
+
+
+class Parents(Protocol):
+    """The pixels of images that others are made from."""
+
+    async def picture(self, image: Image, place: ParentImage) -> ParentPicture:
+        """Raises ParentGone."""
         ...
 
 
@@ -266,3 +290,59 @@ class EventTails(Protocol):
 
 class TooManyTails(Exception):
     """As many tails are open as one process keeps."""
+
+
+class Inbox(Protocol):
+    """Callbacks that were taken in: the body as an object, all else as a document."""
+
+    async def has(self, item_id: str) -> bool: ...
+
+    async def add(self, item: InboxItem, body: bytes) -> bool:
+        """Keep both; durable when this returns. False: the same event is there already, and nothing changed."""
+        ...
+
+    async def count(self, provider: str, task_reference: str) -> int:
+        """How many callbacks of this task are kept."""
+        ...
+
+    async def forget(self, before: datetime, *, limit: int) -> int:
+        """Remove what was received before then and has been told; say how many that were."""
+        ...
+
+
+class Sources(Protocol):
+    """Uploaded pictures. A principal sees its own; what it may not see, or has expired, does not exist for it."""
+
+    async def add(self, source: Source, picture: bytes, principal: Principal) -> None:
+        """Keep both; durable when this returns. Raises KeyTaken."""
+        ...
+
+    async def get(self, source_id: str, principal: Principal) -> Source | None: ...
+
+    async def by_key(self, key: str, principal: Principal) -> Source | None:
+        """The source that the principal's owner uploaded with this Idempotency-Key."""
+        ...
+
+    async def count(self, principal: Principal) -> int:
+        """How many sources the principal's owner has."""
+        ...
+
+    async def remove(self, source_id: str, principal: Principal) -> bool:
+        """Remove document and object; say whether there was such a source."""
+        ...
+
+    async def forget_expired(self, *, limit: int) -> int:
+        """Remove what has expired; say how many that were."""
+        ...
+
+
+class PictureRefused(Exception):
+    """The upload is no picture that can be taken. The sentence says what is wrong and names the limit."""
+
+
+class ReadPicture(Protocol):
+    """Reads an upload of a stranger where a crash or an endless loop does no harm."""
+
+    async def __call__(self, upload: bytes, /) -> Pixels:
+        """Its pixels. Raises PictureRefused; Transient of the chassis if it cannot be read now."""
+        ...

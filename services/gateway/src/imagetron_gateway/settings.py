@@ -1,6 +1,7 @@
 """The gateway's settings."""
 
 import ipaddress
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -8,7 +9,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, SecretStr
 
+from imagetron_chassis.callback_tokens import MINIMUM_SECRET_BYTES, CallbackTokens
 from imagetron_chassis.settings import BaseServiceSettings, Environment
+from imagetron_gateway.domain.callbacks import signers
 from imagetron_gateway.domain.peak_hours import PeakHours
 
 
@@ -80,6 +83,22 @@ class Settings(BaseServiceSettings):
         "into the approved prompt. Models that take no heed of negative prompts are refused while it is set.",
     )
     check_seconds: float = Field(default=2, gt=0, description="How often overdue work is looked for.")
+    callback_secret: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("GATEWAY_PROVIDER_CALLBACK_SECRET", "PROVIDER_CALLBACK_SECRET"),
+        description="Checks the tokens in callback URLs; the generator signs them with the same. At least 24 bytes. Without it "
+        "no provider can call back.",
+    )
+    callback_secret_previous: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("GATEWAY_PROVIDER_CALLBACK_SECRET_PREVIOUS", "PROVIDER_CALLBACK_SECRET_PREVIOUS"),
+        description="The one that is being replaced: its tokens still count.",
+    )
+    callback_signers: SecretStr = Field(
+        default=SecretStr("callback"),
+        description="Providers that may call back, separated by spaces. One that signs what it sends (Standard Webhooks) with "
+        "its secrets: `callback=whsec_new,whsec_old`; what it does not sign is then refused.",
+    )
 
     @classmethod
     def contradictions(cls, given: Mapping[str, str]) -> list[str]:
@@ -102,6 +121,7 @@ class Settings(BaseServiceSettings):
             )
         if given.get("s3_bucket") and not given.get("public_image_url"):
             problems.append("PUBLIC_IMAGE_URL: is required because S3_BUCKET is set; it is the bucket's public address")
+        problems += _about_callbacks(given)
         scheme = urlsplit(given.get("documents_url", "sqlite://")).scheme
         if scheme not in {"sqlite", "mongodb", "mongodb+srv"}:
             problems.append(
@@ -135,11 +155,35 @@ class Settings(BaseServiceSettings):
         return self.public_image_url is None
 
     @property
+    def callback_tokens(self) -> CallbackTokens:
+        """Checks the URLs that were handed out. Without a secret none was, and nothing is right."""
+        given = [
+            secret.get_secret_value() for secret in (self.callback_secret, self.callback_secret_previous) if secret
+        ]
+        return CallbackTokens(*given) if self.callback_secret else CallbackTokens(secrets.token_hex(32))
+
+    @property
     def stand_in(self) -> str | None:
         """One machine without weights still makes pictures; elsewhere a model that cannot serve is refused."""
         if self.stand_in_model:
             return self.stand_in_model
         return "preview" if self.environment is Environment.EMBEDDED else None
+
+
+def _about_callbacks(given: Mapping[str, str]) -> list[str]:
+    problems = [
+        f"{name}: has fewer than {MINIMUM_SECRET_BYTES} bytes; make one with `openssl rand -hex 32`"
+        for field, name in (
+            ("callback_secret", "PROVIDER_CALLBACK_SECRET"),
+            ("callback_secret_previous", "PROVIDER_CALLBACK_SECRET_PREVIOUS"),
+        )
+        if given.get(field) and len(given[field].encode()) < MINIMUM_SECRET_BYTES
+    ]
+    try:
+        signers(given.get("callback_signers", ""))
+    except ValueError as error:
+        problems.append(f"GATEWAY_CALLBACK_SIGNERS: {error}")
+    return problems
 
 
 def is_loopback(host: str) -> bool:

@@ -33,6 +33,14 @@ def _only(request: "pb_utils.InferenceRequest", name: str):  # noqa: ANN202 byte
     return values[0, 0]
 
 
+def _source(request: "pb_utils.InferenceRequest") -> dict:
+    """SOURCE and STRENGTH, where the request has them."""
+    source, strength = (pb_utils.get_input_tensor_by_name(request, name) for name in ("SOURCE", "STRENGTH"))
+    if (source is None) != (strength is None):
+        raise Refused("SOURCE and STRENGTH go together: send both, or neither.")
+    return {} if source is None else {"source": source.as_numpy()[0], "strength": float(_only(request, "STRENGTH"))}
+
+
 def _read(request: "pb_utils.InferenceRequest") -> Order:
     return Order(
         prompt=text_of("PROMPT", _only(request, "PROMPT")),
@@ -42,6 +50,7 @@ def _read(request: "pb_utils.InferenceRequest") -> Order:
         height=int(_only(request, "HEIGHT")),
         steps=int(_only(request, "STEPS")),
         guidance=float(_only(request, "GUIDANCE")),
+        **_source(request),
     )
 
 

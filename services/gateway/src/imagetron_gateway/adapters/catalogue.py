@@ -1,14 +1,16 @@
 """Reads the model catalogue from YAML and says everything that is wrong with it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from imagetron_chassis.errors import Permanent
 from imagetron_gateway.domain.catalogue import Catalogue, Model
+from imagetron_gateway.domain.prices import PriceTier
 
 BUILT_IN: Final = Path(__file__).with_name("catalogue.yaml")
 
@@ -18,6 +20,10 @@ class WrongCatalogue(Permanent):
 
 
 class _File(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    prices: tuple[PriceTier, ...] = ()
+    """Of every model that names none of its own."""
     models: list[Model]
 
 
@@ -35,4 +41,18 @@ def load_catalogue(path: Path) -> Catalogue:
     names = [model.name for model in file.models]
     if repeated := {name for name in names if names.count(name) > 1}:
         raise WrongCatalogue(f"the model catalogue {path} names twice: {', '.join(sorted(repeated))}")
-    return MappingProxyType({model.name: model for model in file.models})
+    _check_fallbacks(file.models, path)
+    priced = [model if model.prices else model.model_copy(update={"prices": file.prices}) for model in file.models]
+    return MappingProxyType({model.name: model for model in priced})
+
+
+def _check_fallbacks(models: Sequence[Model], path: Path) -> None:
+    """A fallback is another model whose call returns the picture: a family that waits for two strangers is nobody's."""
+    known = {model.name: model for model in models}
+    for model in models:
+        other = known.get(model.fallback) if model.fallback else None
+        if model.fallback and (other is None or other is model or not other.delivery.is_held):
+            raise WrongCatalogue(
+                f"the model catalogue {path} gives {model.name} the fallback {model.fallback!r}; "
+                "it must be another of its models, of a provider that answers at once"
+            )

@@ -24,6 +24,11 @@ class BlobSpecs:
             steps=job.parameters.steps,
             guidance_scale=job.parameters.guidance_scale,
             families={name: _family_spec(family) for name, family in job.families.items()},
+            provider=job.provider,
+            verb=job.verb,
+            source=job.source,
+            parent=job.lineage.parent if job.lineage else None,
+            fallback=job.fallback,
         )
         body = spec.model_dump_json(by_alias=True).encode()
         await self._work.put_if_absent(spec_key(job.id, job.revision), body, content_type="application/json")
@@ -34,9 +39,13 @@ class BlobSpecs:
 
 def _family_spec(family: Family) -> FamilySpec:
     table = FAMILIES[family.name]
-    derivatives = tuple(FileSpec(name=item.name, size=item.size) for item in table.derivatives)
+    # An upscaled picture is a master alone: its derivatives would be no better than its parent's.
+    derivatives = () if family.master else table.derivatives
     return FamilySpec(
         render=family.render,
         seeds=tuple(image.seed for image in family.images),
-        files=(FileSpec(name=family.name, size=table.master), *derivatives),
+        files=(
+            FileSpec(name=family.name, size=family.master or table.master),
+            *(FileSpec(name=item.name, size=item.size) for item in derivatives),
+        ),
     )

@@ -11,6 +11,7 @@ from imagetron_gateway.api.access import Authenticate
 from imagetron_gateway.api.admin import AdminDesk, admin_router
 from imagetron_gateway.api.admin_events import events_router
 from imagetron_gateway.api.admin_letters import dead_letters_router
+from imagetron_gateway.api.images import ImagesDesk, images_router
 from imagetron_gateway.api.imagine import ImagineDesk, imagine_router
 from imagetron_gateway.api.jobs import JobsDesk, jobs_router
 from imagetron_gateway.api.middleware import KnownHosts, LimitedBody, Observed
@@ -20,8 +21,10 @@ from imagetron_gateway.api.pipeline import PipelineDesk, pipeline_router
 from imagetron_gateway.api.problems import Problem, answer_bug, answer_with_problems, openapi_with_problems
 from imagetron_gateway.api.prompts import prompts_router
 from imagetron_gateway.api.reference import reference_route
+from imagetron_gateway.api.sources import SourcesDesk, sources_router
 from imagetron_gateway.api.subjects import subjects_router
 from imagetron_gateway.api.variations import VariationsDesk, variations_router
+from imagetron_gateway.api.webhooks import CallbacksDesk, webhooks_router
 
 _DESCRIPTION = """
 Turns an intent into published, correctly cropped pictures. Submitting answers at once with an id; read the variation to
@@ -39,6 +42,9 @@ def create_application(
     pictures: PicturesDesk,
     pipeline: PipelineDesk,
     imagine: ImagineDesk,
+    images: ImagesDesk,
+    sources: SourcesDesk,
+    callbacks: CallbacksDesk,
     hosts: frozenset[str] | None = None,
 ) -> FastAPI:
     """The whole HTTP surface of the gateway. `hosts` are the names that it answers under; None: any."""
@@ -77,6 +83,9 @@ def create_application(
     for router in (admin_router(admin), dead_letters_router(admin), events_router(admin)):
         app.include_router(router)
     app.include_router(models_router(variations.submissions.models))
-    # Last: its two-segment names would catch the paths above.
+    app.include_router(sources_router(sources))
+    app.include_router(webhooks_router(callbacks))
+    # Last: their free segments would catch the paths above.
+    app.include_router(images_router(images))
     app.include_router(pictures_router(pictures))
     return app

@@ -69,9 +69,7 @@ def imagine_router(desk: ImagineDesk) -> APIRouter:
                 prompt=kept.text,
                 prompt_reference=PromptReference(id=kept.id, version=kept.version),
                 negative_prompt=body.generation.negative_prompt,
-                model=chosen.model,
-                served_by=chosen.served_by,
-                parameters=chosen.parameters,
+                chosen=chosen,
                 policy=desk.submissions.policy,
                 lane=Lane.INTERACTIVE,
             )

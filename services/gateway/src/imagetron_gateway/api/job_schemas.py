@@ -1,11 +1,12 @@
 """Bodies of `/api/jobs/*`: a job in our own words, the same for every kind."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from imagetron_gateway.api.schemas import Body, FailureShown, Shown, Text, bounded, distinct, family_name
+from imagetron_gateway.api.verb_schemas import LineageShown
 from imagetron_gateway.domain.job import JobStatus
 
 
@@ -39,10 +40,17 @@ class JobLinks(Shown):
 class JobImageShown(Shown):
     """One image of a family. `digest` names the pixels of its render."""
 
+    id: str = Field(description="For reroll, vary and upscale.")
     index: int
     seed: int
     status: str
     digest: str | None
+    provider: str | None = Field(description="Who made it; null while nobody has.")
+    served_by: str | None = Field(description="The provider's name of the model that made it.")
+    seconds: float | None = Field(description="From asking the provider to having the picture.")
+    gpu_seconds: float | None = Field(description="Of our own hardware.")
+    answer_digest: str | None = Field(description="Of what an outside provider answered, for audits.")
+    price_usd: float = Field(description="Charged if it is delivered, and only then.")
     error: FailureShown | None
 
 
@@ -76,6 +84,14 @@ class RemarkShown(Shown):
     what: str
     family: str | None
     detail: str | None
+
+
+class CostShown(Shown):
+    """In US dollars. Delivered images are charged, and no others; the estimate is what all of them would cost."""
+
+    estimated_usd: float
+    actual_usd: float
+    currency: Literal["USD"] = "USD"
 
 
 class PolicyShown(Shown):
@@ -112,8 +128,12 @@ class JobShown(Shown):
     policy: PolicyShown
     prompt: PromptReferenceShown | None = Field(description="The kept prompt that it was made from.")
     replay_of: str | None = Field(description="The job whose inputs these are.")
+    lineage: LineageShown | None = Field(description="What its pictures were made from.")
     model: str
+    provider: str
     served_by: str
+    fallback: str | None = Field(description="The provider's model that may take over, because the caller allowed it.")
+    cost: CostShown
     families: dict[str, JobFamilyShown]
     error: str | None
     history: list[RemarkShown]

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from imagetron_chassis import semconv
 from imagetron_chassis.logs import log
 from imagetron_chassis.telemetry import context_of, traceparent
+from imagetron_gateway.api.bodies import is_read_by_route
 from imagetron_gateway.api.problems import problem
 
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -99,7 +100,11 @@ class LimitedBody:
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
+        if (
+            scope["type"] != "http"
+            or scope["method"] in {"GET", "HEAD", "OPTIONS"}
+            or is_read_by_route(scope["method"], scope["path"])
+        ):
             await self._app(scope, receive, send)
             return
         try:

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 
 from imagetron_chassis.principals import Principal
+from imagetron_contracts.spec import TRITON
 from imagetron_gateway.api import schemas
 from imagetron_gateway.api.access import Allowed, Scope
 from imagetron_gateway.api.problems import ModelCannotServe
@@ -27,16 +28,24 @@ class ModelDesk:
         report = self.reports.model(provider_model)
         return report is not None and report.is_available
 
-    def server_of(self, model: Model) -> str:
-        """The provider's model that will run. A stand-in is taken on trust: the queue waits until it is up.
+    def server_of(self, model: Model, fallback: Model | None = None) -> tuple[Model, str]:
+        """The model that will run and its provider's name of it: the model itself, its stand-in, or the allowed fallback.
 
-        Raises ModelCannotServe where no stand-in is configured.
+        A stand-in is taken on trust: the queue waits until it is up. Raises ModelCannotServe.
         """
         if self.is_available(model.provider_model):
-            return model.provider_model
-        if self._stand_in is not None:
-            return self._stand_in
+            return model, model.provider_model
+        if self._stand_in is not None and model.provider == TRITON:
+            return self._known(self._stand_in) or model, self._stand_in
+        if fallback is not None and self.is_available(fallback.provider_model):
+            return fallback, fallback.provider_model
         raise ModelCannotServe(f"{model.name} cannot serve now; GET /api/images/models says which models can")
+
+    def fallback_of(self, model: Model) -> Model | None:
+        return self.catalogue.get(model.fallback) if model.fallback else None
+
+    def _known(self, provider_model: str) -> Model | None:
+        return next((model for model in self.catalogue.values() if model.provider_model == provider_model), None)
 
     def check_serves(self, provider_model: str) -> None:
         """Raises ModelCannotServe if this provider's model does not answer now and is no stand-in to be waited for."""
@@ -47,8 +56,17 @@ class ModelDesk:
 
     def server_now(self, model: Model) -> str | None:
         """The provider's model that would answer now, if any."""
-        candidates = [model.provider_model, *([self._stand_in] if self._stand_in else [])]
-        return next((name for name in candidates if self.is_available(name)), None)
+        stands_in = self._stand_in if model.provider == TRITON else None
+        return next((name for name in (model.provider_model, stands_in) if name and self.is_available(name)), None)
+
+    def why_not(self, model: Model) -> str | None:
+        """Why nobody would answer for the model now; None if somebody would."""
+        if self.server_now(model) is not None:
+            return None
+        report = self.reports.model(model.provider_model)
+        if report is None:
+            return "no generator has spoken for it of late"
+        return report.error or "it does not answer"
 
 
 def models_router(desk: ModelDesk) -> APIRouter:
@@ -79,7 +97,11 @@ def _model(desk: ModelDesk, model: Model) -> schemas.ModelShown:
         name=model.name,
         title=model.title,
         description=model.description,
+        tone=model.tone,
+        licence=model.licence,
         provider=model.provider,
+        delivery=model.delivery.value,
+        verbs=[verb.value for verb in model.verbs],
         vram_gib=model.vram_gib,
         inference_steps=schemas.IntegerRangeShown(
             minimum=model.steps.minimum, maximum=model.steps.maximum, default=model.steps.default
@@ -88,7 +110,12 @@ def _model(desk: ModelDesk, model: Model) -> schemas.ModelShown:
             minimum=model.guidance.minimum, maximum=model.guidance.maximum, default=model.guidance.default
         ),
         native_sizes=list(model.buckets),
+        negative_prompts=model.takes_negative_prompts,
+        reproducible=model.is_reproducible,
+        prices=[schemas.PriceShown(up_to=tier.up_to, usd=float(tier.usd)) for tier in model.prices],
+        fallback=model.fallback,
         available=server is not None,
+        unavailable_because=desk.why_not(model),
         served_by=server,
     )
 
@@ -110,7 +137,11 @@ def _health(desk: ModelDesk) -> schemas.MlHealthShown:
                 error=report.error if report else None,
             )
         )
-    reported = sorted((item for item in models if item.checked_at), key=lambda item: (item.available, item.checked_at))
+    reported = sorted(
+        (item for item in models if item.checked_at),
+        # Outside providers are not asked for pictures just to see whether they answer: they have no time.
+        key=lambda item: (item.available, item.response_time_seconds is not None, item.checked_at),
+    )
     best = reported[-1] if reported else None
     status = "unknown" if best is None else "available" if best.available else "unavailable"
     return schemas.MlHealthShown(

@@ -89,9 +89,7 @@ def pipeline_router(desk: PipelineDesk) -> APIRouter:
                 raw_prompt=body.raw_prompt,
                 prompt=body.final_prompt,
                 negative_prompt="",
-                model=chosen.model,
-                served_by=chosen.served_by,
-                parameters=chosen.parameters,
+                chosen=chosen,
                 policy=desk.submissions.policy,
                 lane=Lane.INTERACTIVE,
             )

@@ -1,16 +1,37 @@
 """From a job to what `/api/images/*` shows of it."""
 
+from imagetron_contracts.media import Dimensions
+from imagetron_contracts.spec import ParentImage
 from imagetron_contracts.stages import Lane
 from imagetron_gateway.api import job_schemas, schemas
-from imagetron_gateway.domain.job import Failure, Family, FamilyStatus, Image, ImageStatus, Job, JobStatus
+from imagetron_gateway.api.verb_schemas import ImageShown, LineageShown
+from imagetron_gateway.domain.catalogue import UPSCALER
+from imagetron_gateway.domain.image_ids import image_id
+from imagetron_gateway.domain.job import (
+    Failure,
+    Family,
+    FamilyStatus,
+    Image,
+    ImageStatus,
+    Job,
+    JobStatus,
+    Lineage,
+    Render,
+)
 from imagetron_gateway.domain.pictures import Picture, UrlOf, pictures
+from imagetron_gateway.domain.prices import MICROS
+from imagetron_gateway.domain.saga import price_of
 from imagetron_gateway.domain.statuses import VARIATION_STATUS
+from imagetron_gateway.domain.verbs import verbs_for
 from imagetron_gateway.ports import Reports
 from imagetron_gateway.usecases.queueing import Place
 
 # What share of a family's way each image status has behind it; the model's steps fill the first part.
 _MODEL_SHARE = 0.8
 _DONE = {ImageStatus.WAITING: 0.0, ImageStatus.RENDERED: _MODEL_SHARE, ImageStatus.DERIVED: 0.95}
+
+# Of an image that no model has made (yet).
+_UNKNOWN = Render(key="", size=Dimensions(width=1, height=1))
 
 
 class Presenter:
@@ -111,8 +132,14 @@ class Presenter:
             if job.prompt
             else None,
             replay_of=job.replay_of,
+            lineage=_lineage(job.lineage) if job.lineage else None,
             model=job.model,
+            provider=job.provider,
             served_by=job.served_by,
+            fallback=job.fallback.model if job.fallback else None,
+            cost=job_schemas.CostShown(
+                estimated_usd=job.cost.estimated_micros / MICROS, actual_usd=job.cost.actual_micros / MICROS
+            ),
             families={name: self._job_family(job, family) for name, family in job.families.items()},
             error=job.error,
             history=[
@@ -126,7 +153,46 @@ class Presenter:
             links=self.job_links(job),
         )
 
+    def images(self, job: Job) -> list[ImageShown]:
+        """The images of the current revision, families in the caller's order."""
+        return [
+            self.image(job, ParentImage(job_id=job.id, revision=job.revision, family=name, index=image.index), image)
+            for name, family in job.families.items()
+            for image in family.images
+        ]
+
+    def image(self, job: Job, place: ParentImage, image: Image) -> ImageShown:
+        """One image, of whichever revision."""
+        family, render = job.families[place.family], image.render or _UNKNOWN
+        master = next((file for file in image.files if file.name == place.family), None)
+        return ImageShown(
+            id=image_id(job.id, place.revision, place.family, place.index),
+            job=job.id,
+            name=job.name,
+            family=place.family,
+            index=place.index,
+            status=image.status.value,
+            url=self._url_of(master.key) if master else None,
+            size=master.size if master else None,
+            seed=image.seed,
+            digest=image.digest,
+            model=job.model,
+            provider=render.provider or job.provider,
+            served_by=render.served_by or job.served_by,
+            fingerprint=family.fingerprint if place.revision == job.revision else None,
+            seconds=render.seconds,
+            gpu_seconds=render.gpu_seconds,
+            answer_digest=render.answer_digest,
+            price_usd=price_of(job, family, image) / MICROS,
+            lineage=_lineage(job.lineage) if job.lineage else None,
+            verbs=[verb.value for verb in verbs_for(job, image)],
+            error=_failure(image.failure) if image.failure else None,
+            created_at=job.created_at,
+        )
+
     def _no_model(self, job: Job) -> str | None:
+        if job.served_by == UPSCALER:
+            return None  # There is always somebody who can enlarge.
         report = self._reports.model(job.served_by)
         if report is None:
             return f"no generator has spoken for the model {job.served_by} of late"
@@ -137,12 +203,29 @@ class Presenter:
             status=family.status.value,
             attempt=family.attempt,
             progress=self._progress(job, family),
-            images=[_image(image) for image in family.images],
+            images=[self._job_image(job, family, image) for image in family.images],
             budget_seconds=family.budget_seconds,
             admitted_at=family.admitted_at,
             started_at=family.started_at,
             finished_at=family.finished_at,
             error=_failure(family.failure) if family.failure else None,
+        )
+
+    def _job_image(self, job: Job, family: Family, image: Image) -> job_schemas.JobImageShown:
+        render = image.render or _UNKNOWN
+        return job_schemas.JobImageShown(
+            id=image_id(job.id, job.revision, family.name, image.index),
+            index=image.index,
+            seed=image.seed,
+            status=image.status.value,
+            digest=image.digest,
+            provider=render.provider,
+            served_by=render.served_by,
+            seconds=render.seconds,
+            gpu_seconds=render.gpu_seconds,
+            answer_digest=render.answer_digest,
+            price_usd=price_of(job, family, image) / MICROS,
+            error=_failure(image.failure) if image.failure else None,
         )
 
     def _family(self, job: Job, family: Family) -> schemas.FamilyShown:
@@ -189,13 +272,14 @@ class Presenter:
         )
 
 
-def _image(image: Image) -> job_schemas.JobImageShown:
-    return job_schemas.JobImageShown(
-        index=image.index,
-        seed=image.seed,
-        status=image.status.value,
-        digest=image.digest,
-        error=_failure(image.failure) if image.failure else None,
+def _lineage(lineage: Lineage) -> LineageShown:
+    parent = lineage.parent
+    return LineageShown(
+        verb=lineage.verb.value,
+        parent_image=image_id(parent.job_id, parent.revision, parent.family, parent.index) if parent else None,
+        parent_job=parent.job_id if parent else None,
+        source=lineage.upload,
+        mode=lineage.mode,
     )
 
 

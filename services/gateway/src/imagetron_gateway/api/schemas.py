@@ -103,6 +103,11 @@ class GenerationOptions(Body):
     model: Text = Field(default=DEFAULT_MODEL, max_length=100, description="A name of GET /api/images/models.")
     inference_steps: Whole = Field(default=0, description="Within the model's range.", json_schema_extra=undefaulted)
     guidance_scale: Number = Field(default=0, description="Within the model's range.", json_schema_extra=undefaulted)
+    allow_fallback: Annotated[bool, Field(strict=True)] = Field(
+        default=False,
+        description="The model's `fallback`, of another provider, may make the pictures if this one cannot. The job and each "
+        "image say who did.",
+    )
 
 
 class GenerationBody(GenerationOptions):
@@ -269,18 +274,34 @@ class NumberRangeShown(Shown):
     default: float
 
 
+class PriceShown(Shown):
+    """The price of a delivered image with at most this many pixels; the last one holds for larger ones too."""
+
+    up_to: Dimensions
+    usd: float
+
+
 class ModelShown(Shown):
     """A model of the catalogue. `servedBy` names a stand-in where the model itself cannot run."""
 
     name: str
     title: str
     description: str
+    tone: str
+    licence: str
     provider: str
+    delivery: str = Field(description="`direct`, `polled` or `called_back`: how the provider hands over.")
+    verbs: list[str]
     vram_gib: float = Field(alias="vramGiB")
     inference_steps: IntegerRangeShown
     guidance_scale: NumberRangeShown
     native_sizes: list[Dimensions]
+    negative_prompts: bool = Field(description="Whether it takes them.")
+    reproducible: bool = Field(description="Whether the same inputs and seed give the same picture.")
+    prices: list[PriceShown]
+    fallback: str | None = Field(description="Who may take over where a request says `allowFallback`.")
     available: bool
+    unavailable_because: str | None = Field(description="Why it cannot serve now; null if it can.")
     served_by: str | None
 
 

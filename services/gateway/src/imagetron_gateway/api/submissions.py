@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from imagetron_chassis.clock import Clock, NewId
 from imagetron_chassis.periodic import Periodic
 from imagetron_chassis.principals import Principal
+from imagetron_contracts.spec import Verb
 from imagetron_gateway.api import schemas
 from imagetron_gateway.api.models import ModelDesk
 from imagetron_gateway.api.problems import InvalidRequest, Objection
 from imagetron_gateway.domain.catalogue import Model
+from imagetron_gateway.domain.choosing import Chosen, own_defaults
 from imagetron_gateway.domain.commands import NotAllowed
 from imagetron_gateway.domain.job import Idempotency, Parameters, Policy
 from imagetron_gateway.domain.policy import objection_to_guidance, objection_to_model
@@ -18,15 +20,6 @@ from imagetron_gateway.ports import Jobs
 from imagetron_gateway.usecases.committing import JobMissing
 from imagetron_gateway.usecases.queueing import Backlog
 from imagetron_gateway.usecases.submitting import NewJob, Submitted, replay_job, submission_of, submit_job
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """A model, who serves it now, and its parameters with defaults filled in."""
-
-    model: Model
-    served_by: str
-    parameters: Parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +69,25 @@ class Submissions:
         self.admission.kick()
         return submitted
 
-    def choose(self, options: schemas.GenerationOptions) -> Chosen:
+    def choose(self, options: schemas.GenerationOptions, verb: Verb = Verb.IMAGINE) -> Chosen:
         """What the options mean. Raises InvalidRequest with every objection, ModelCannotServe."""
         model = self.models.catalogue.get(options.model)
         if model is None:
             known = ", ".join(self.models.catalogue)
             raise InvalidRequest(Objection("/generation/model", f"no such model; use one of: {known}"))
         parameters = _parameters(options, model)
-        if objections := [*_objections(parameters, model), *self._objections_of_policy(parameters, model)]:
+        fallback = self.models.fallback_of(model) if options.allow_fallback else None
+        objections = [
+            *_objections(parameters, model),
+            *self._objections_of_policy(parameters, model),
+            *self._objections_to_what_is_asked(options, model, fallback, verb),
+        ]
+        if objections:
             raise InvalidRequest(*objections)
-        return Chosen(model, self.models.server_of(model), parameters)
+        serving, served_by = self.models.server_of(model, fallback)
+        if serving is fallback:
+            return Chosen(model, serving, served_by, own_defaults(serving, parameters))
+        return Chosen(model, serving, served_by, parameters, fallback)
 
     def _objections_of_policy(self, parameters: Parameters, model: Model) -> list[Objection]:
         if objection := objection_to_model(self.policy, model):
@@ -93,6 +95,28 @@ class Submissions:
         if objection := objection_to_guidance(self.policy, parameters.guidance_scale):
             return [Objection("/generation/guidanceScale", objection)]
         return []
+
+    def _objections_to_what_is_asked(
+        self, options: schemas.GenerationOptions, model: Model, fallback: Model | None, verb: Verb
+    ) -> list[Objection]:
+        objections = []
+        if verb not in model.verbs:
+            can = ", ".join(known.name for known in self.models.catalogue.values() if verb in known.verbs)
+            objections.append(Objection("/generation/model", f"{model.name} cannot {verb.value}; use one of: {can}"))
+        if options.negative_prompt and not model.takes_negative_prompts:
+            objections.append(
+                Objection("/generation/negativePrompt", f"{model.name} takes none; leave it out or use another model")
+            )
+        if options.allow_fallback and fallback is None:
+            objections.append(Objection("/generation/allowFallback", f"{model.name} has no fallback; leave it out"))
+        if fallback is not None and verb not in fallback.verbs:
+            objections.append(Objection("/generation/allowFallback", f"{fallback.name} cannot {verb.value}"))
+        avoids = options.negative_prompt or self.policy.negative_prompt
+        if fallback is not None and avoids and not fallback.takes_negative_prompts:
+            objections.append(
+                Objection("/generation/allowFallback", f"{fallback.name} takes no negative prompts, and there is one")
+            )
+        return objections
 
 
 def drawn_seed() -> int:

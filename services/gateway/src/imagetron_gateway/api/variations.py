@@ -64,9 +64,7 @@ def variations_router(desk: VariationsDesk) -> APIRouter:
                 families=tuple(body.families),
                 prompt=body.generation.prompt,
                 negative_prompt=body.generation.negative_prompt,
-                model=chosen.model,
-                served_by=chosen.served_by,
-                parameters=chosen.parameters,
+                chosen=chosen,
                 policy=desk.submissions.policy,
                 lane=Lane.INTERACTIVE if body.is_dx_job else Lane.BATCH,
             )

@@ -5,11 +5,12 @@ These alone leave an end: each is recorded in the history, and begins a new atte
 
 from collections.abc import Collection
 from datetime import datetime
+from functools import partial
 
 from imagetron_contracts.failures import FailureCode
 from imagetron_contracts.stages import JobCancelled
 from imagetron_gateway.domain.decisions import Decision, Draft
-from imagetron_gateway.domain.job import Failure, Family, FamilyStatus, Image, ImageStatus, Job, JobStatus, Policy
+from imagetron_gateway.domain.job import Failure, Family, FamilyStatus, ImageStatus, Job, JobStatus, Policy
 from imagetron_gateway.domain.pictures import UrlOf
 from imagetron_gateway.domain.saga import names_moved, stage_of
 from imagetron_gateway.domain.seeds import seed_of
@@ -67,7 +68,7 @@ def retry(job: Job, now: datetime, families: Collection[str] = ()) -> Decision:
             status=FamilyStatus.WAITING,
             attempt=family.attempt + 1,
             requests_sent=0,
-            images=tuple(image if image.failure is None else _blank(image) for image in family.images),
+            images=tuple(image if image.failure is None else image.unmade() for image in family.images),
             admitted_at=None,
             started_at=None,
             finished_at=None,
@@ -87,15 +88,7 @@ def regenerate(job: Job, now: datetime, seed: int | None = None, *, policy: Poli
     if seed is not None and policy is not None and policy != job.policy:
         raise NotAllowed("the policy has changed since the job was submitted; other pictures need a new submission")
     families = {
-        name: Family(
-            name=name,
-            render=family.render,
-            budget_seconds=family.budget_seconds,
-            images=tuple(
-                Image(index=image.index, seed=image.seed if seed is None else seed_of(seed, image.index))
-                for image in family.images
-            ),
-        )
+        name: family.unmade(seed_of=None if seed is None else partial(seed_of, seed))
         for name, family in job.families.items()
     }
     parameters = job.parameters if seed is None else job.parameters.model_copy(update={"seed": seed})
@@ -105,6 +98,7 @@ def regenerate(job: Job, now: datetime, seed: int | None = None, *, policy: Poli
             "status": JobStatus.QUEUED,
             "families": families,
             "parameters": parameters,
+            "cost": job.cost.expecting(sum(family.estimated_micros for family in families.values())),
             "error": None,
             "started_at": None,
             "finished_at": None,
@@ -119,7 +113,3 @@ def _cancel_family(draft: Draft, family: Family) -> None:
     open_images = [image.index for image in family.images if not image.status.is_terminal]
     draft.images(family.name, {index: {"status": ImageStatus.FAILED, "failure": cancelled} for index in open_images})
     draft.change(family.name, status=FamilyStatus.CANCELLED, failure=cancelled, check_at=None, finished_at=draft.now)
-
-
-def _blank(image: Image) -> Image:
-    return Image(index=image.index, seed=image.seed)

@@ -10,8 +10,9 @@ from typing import Final
 
 from imagetron_contracts.message import Message
 from imagetron_contracts.spec import spec_key
-from imagetron_contracts.stages import FamilyRequested
+from imagetron_contracts.stages import FamilyRequested, Pool
 from imagetron_gateway.domain.job import HISTORY_LIMIT, FamilyStatus, Job, JobStatus, Remark
+from imagetron_gateway.domain.providers import pool_of
 
 # Added to the family's own budget. A message in the bounded window waits for the work before it; asking much sooner
 # would only make copies of it, asking much later would leave a wiped queue unnoticed for minutes.
@@ -111,7 +112,7 @@ def requests_for(job: Job, name: str) -> list[FamilyRequested]:
     family = job.families[name]
     indexes = [image.index for image in family.images if not image.status.is_terminal]
     groups: Sequence[Sequence[int]] = [indexes]
-    if family.budget_seconds > SPLIT_ABOVE_SECONDS:
+    if job.delivery.is_held and family.budget_seconds > SPLIT_ABOVE_SECONDS:
         groups = [[index] for index in indexes]
     return [
         FamilyRequested(
@@ -123,6 +124,7 @@ def requests_for(job: Job, name: str) -> list[FamilyRequested]:
             spec_key=spec_key(job.id, job.revision),
             image_indexes=tuple(group),
             budget_seconds=family.budget_seconds * len(group) / len(family.images),
+            pool=Pool.EXTERNAL if pool_of(job.provider) is Pool.EXTERNAL else None,
         )
         for group in groups
     ]

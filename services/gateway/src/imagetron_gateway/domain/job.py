@@ -1,5 +1,6 @@
 """The job document: what a caller asked for, how far each family is, and what waits to be told. No decisions."""
 
+from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -9,7 +10,10 @@ from pydantic import Field
 from imagetron_contracts.failures import FailureCode, Stage
 from imagetron_contracts.media import Dimensions
 from imagetron_contracts.message import Value
+from imagetron_contracts.spec import TRITON, ParentImage, Serving, Source, Verb
 from imagetron_contracts.stages import Lane, PublishedFile
+from imagetron_gateway.domain.prices import NOTHING, Cost
+from imagetron_gateway.domain.providers import DELIVERY_OF, Delivery
 
 HISTORY_LIMIT: Final = 100
 # Idempotency keys of retries and the like that a job remembers; enough for days of a caller that retries.
@@ -76,6 +80,18 @@ class Failure(Value):
     support_id: str | None = None
 
 
+class Render(Value):
+    """What is known of the picture that a model made: where it lies while the work store keeps it, who made it, at what price."""
+
+    key: str
+    size: Dimensions
+    provider: str | None = None
+    served_by: str | None = None
+    seconds: float | None = None
+    gpu_seconds: float | None = None
+    answer_digest: str | None = None
+
+
 class Image(Value):
     """One image of a family: its seed, the digest of its render, its public files."""
 
@@ -83,8 +99,13 @@ class Image(Value):
     seed: int
     status: ImageStatus = ImageStatus.WAITING
     digest: str | None = None
+    render: Render | None = None
     files: tuple[PublishedFile, ...] = ()
     failure: Failure | None = None
+
+    def unmade(self, seed: int | None = None) -> "Image":
+        """The same image before anything was done for it, perhaps with another seed."""
+        return Image(index=self.index, seed=self.seed if seed is None else seed)
 
 
 class Family(Value):
@@ -92,6 +113,12 @@ class Family(Value):
 
     name: str
     render: Dimensions
+    master: Dimensions | None = None
+    """Of an upscaled picture; absent: as the table of families says, with all derivatives."""
+    price_micros: int = 0
+    """Of each delivered image, in micro-dollars."""
+    fallback_price_micros: int = 0
+    """The same, if the provider that stands in has made it."""
     images: tuple[Image, ...]
     status: FamilyStatus = FamilyStatus.WAITING
     attempt: int = 1
@@ -106,6 +133,23 @@ class Family(Value):
     fingerprint: str | None = None
     model_seconds: float = 0
     encode_seconds: float = 0
+
+    def unmade(self, seed_of: Callable[[int], int] | None = None) -> "Family":
+        """The same family before anything was done for it; `seed_of` gives each image's seed by its index."""
+        return Family(
+            name=self.name,
+            render=self.render,
+            master=self.master,
+            price_micros=self.price_micros,
+            fallback_price_micros=self.fallback_price_micros,
+            budget_seconds=self.budget_seconds,
+            images=tuple(image.unmade(seed_of(image.index) if seed_of else None) for image in self.images),
+        )
+
+    @property
+    def estimated_micros(self) -> int:
+        """What all its images would cost."""
+        return self.price_micros * len(self.images)
 
 
 class PublishedFamily(Value):
@@ -131,6 +175,8 @@ class JobKind(StrEnum):
     """The two-step pipeline: an approved prompt, one to five square images."""
     IMAGINE = "imagine"
     """From a prompt that its owner keeps."""
+    DERIVED = "derived"
+    """From an image: rerolled, varied, upscaled."""
 
 
 class Policy(Value):
@@ -140,6 +186,17 @@ class Policy(Value):
 
 
 NO_POLICY: Final = Policy()
+
+
+class Lineage(Value):
+    """Where a job's pictures come from: an image of another job, or a picture that its owner uploaded."""
+
+    verb: Verb
+    parent: ParentImage | None = None
+    upload: str | None = None
+    """The uploaded picture's id."""
+    mode: str | None = None
+    """In the caller's word: how far a variation goes, how much larger an upscaled picture is."""
 
 
 class PromptReference(Value):
@@ -202,7 +259,14 @@ class Job(Value):
     replay_of: str | None = None
     """The job whose inputs these are."""
     model: str
+    provider: str = TRITON
     served_by: str
+    fallback: Serving | None = None
+    """Who may make the pictures instead, because the caller allowed it."""
+    verb: Verb = Verb.IMAGINE
+    source: Source | None = None
+    lineage: Lineage | None = None
+    cost: Cost = NOTHING
     parameters: Parameters
     lane: Lane
     status: JobStatus = JobStatus.QUEUED
@@ -225,3 +289,8 @@ class Job(Value):
     updated_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
+
+    @property
+    def delivery(self) -> Delivery:
+        """How the provider hands over; one that the code no longer knows keeps no worker busy."""
+        return DELIVERY_OF.get(self.provider, Delivery.POLLED)

@@ -2,13 +2,15 @@
 
 from datetime import datetime
 
-from imagetron_gateway.domain.job import Family, Image, Job
+from imagetron_gateway.domain.job import Job
 from imagetron_gateway.domain.naming import name_for, name_of_replay
+from imagetron_gateway.domain.prices import Cost
 
 
 def replayed(job: Job, now: datetime, *, job_id: str, owner: str) -> Job:
     """A new job with everything that decides the pixels as it is in the other one's current revision."""
     was_named = job.name != name_for(job.kind, job.id)
+    families = {name: family.unmade() for name, family in job.families.items()}
     return Job(
         id=job_id,
         owner=owner,
@@ -23,19 +25,16 @@ def replayed(job: Job, now: datetime, *, job_id: str, owner: str) -> Job:
         prompt=job.prompt,
         replay_of=job.id,
         model=job.model,
+        provider=job.provider,
         served_by=job.served_by,
+        fallback=job.fallback,
+        verb=job.verb,
+        source=job.source,
+        lineage=job.lineage,
+        cost=Cost().expecting(sum(family.estimated_micros for family in families.values())),
         parameters=job.parameters,
         lane=job.lane,
-        families={name: _unmade(family) for name, family in job.families.items()},
+        families=families,
         created_at=now,
         updated_at=now,
-    )
-
-
-def _unmade(family: Family) -> Family:
-    return Family(
-        name=family.name,
-        render=family.render,
-        budget_seconds=family.budget_seconds,
-        images=tuple(Image(index=image.index, seed=image.seed) for image in family.images),
     )

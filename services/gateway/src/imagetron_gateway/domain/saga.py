@@ -19,6 +19,7 @@ from imagetron_contracts.stages import (
     FamilyStarted,
     ImageError,
     Lane,
+    RenderedImage,
     RendersGenerated,
     StageFailed,
 )
@@ -27,10 +28,12 @@ from imagetron_gateway.domain.job import (
     Failure,
     Family,
     FamilyStatus,
+    Image,
     ImageStatus,
     Job,
     JobStatus,
     PublishedFamily,
+    Render,
 )
 from imagetron_gateway.domain.pictures import UrlOf, good_images
 from imagetron_gateway.domain.telling import family_completed, family_failed, variation_ended, variation_started
@@ -42,9 +45,12 @@ MAX_REQUESTS: Final = {Lane.INTERACTIVE: 6, Lane.BATCH: 11}
 STARTS_COUNT_FOR: Final = timedelta(hours=1)
 
 
-def created(job: Job, now: datetime) -> Decision:
-    """A new job: everything waits for admission."""
-    return Draft(job, now).remark("created").decision()
+def created(job: Job, now: datetime, *, failed_over_to: str | None = None) -> Decision:
+    """A new job: everything waits for admission. Named is the model that serves because the one asked for cannot."""
+    draft = Draft(job, now).remark("created")
+    if failed_over_to:
+        draft.remark("failed_over", detail=failed_over_to)
+    return draft.decision()
 
 
 def admit(job: Job, family_name: str, now: datetime) -> Decision | None:
@@ -149,9 +155,15 @@ def _rendered(draft: Draft, family: Family, message: RendersGenerated) -> None:
     for render in message.images:
         image = known.get(render.index)
         if image is not None and image.digest is None:
-            news[render.index] = {"digest": render.digest, "status": _forward(image.status, ImageStatus.RENDERED)}
+            news[render.index] = {
+                "digest": render.digest,
+                "render": _made(render),
+                "status": _forward(image.status, ImageStatus.RENDERED),
+            }
     draft.images(family.name, news)
     _record_errors(draft, family, Stage.GENERATING, message.errors)
+    if any(render.index in news and _has_failed_over(draft.job, _made(render)) for render in message.images):
+        draft.remark("failed_over", family.name, detail=draft.job.fallback.model if draft.job.fallback else None)
     if news:
         draft.change(
             family.name,
@@ -160,6 +172,18 @@ def _rendered(draft: Draft, family: Family, message: RendersGenerated) -> None:
         )
         _check_soon(draft, family)
     draft.job_started()
+
+
+def _made(render: RenderedImage) -> Render:
+    return Render(
+        key=render.key,
+        size=render.size,
+        provider=render.provider,
+        served_by=render.served_by,
+        seconds=render.seconds,
+        gpu_seconds=render.gpu_seconds,
+        answer_digest=render.answer_digest,
+    )
 
 
 def _derived(draft: Draft, family: Family, message: DerivativesRendered) -> None:
@@ -177,16 +201,25 @@ def _derived(draft: Draft, family: Family, message: DerivativesRendered) -> None
 
 
 def _published(draft: Draft, family: Family, message: FamilyPublished) -> None:
-    known = {image.index: image.status for image in family.images}
-    draft.images(
-        family.name,
-        {
-            image.index: {"status": ImageStatus.PUBLISHED, "files": image.files}
-            for image in message.images
-            if image.index in known and not known[image.index].is_terminal
-        },
-    )
+    known = {image.index: image for image in family.images}
+    news: dict[int, dict[str, object]] = {
+        image.index: {"status": ImageStatus.PUBLISHED, "files": image.files}
+        for image in message.images
+        if image.index in known and not known[image.index].status.is_terminal
+    }
+    draft.images(family.name, news)
+    # In the same write as the state: an image is charged when it is delivered, once.
+    draft.update(cost=draft.job.cost.charged(sum(price_of(draft.job, family, known[index]) for index in news)))
     _record_errors(draft, family, Stage.PUBLISHING, message.errors)
+
+
+def price_of(job: Job, family: Family, image: Image) -> int:
+    """What the image costs if it is delivered, in micro-dollars."""
+    return family.fallback_price_micros if _has_failed_over(job, image.render) else family.price_micros
+
+
+def _has_failed_over(job: Job, render: Render | None) -> bool:
+    return job.fallback is not None and render is not None and render.served_by == job.fallback.model
 
 
 def _failed(draft: Draft, family: Family, message: StageFailed) -> None:

@@ -7,9 +7,10 @@ from imagetron_chassis.faults import fault_point
 from imagetron_chassis.principals import Principal
 from imagetron_chassis.telemetry import traceparent
 from imagetron_contracts.families import FAMILIES
+from imagetron_contracts.spec import Source, Verb
 from imagetron_contracts.stages import Lane
 from imagetron_gateway.domain import saga
-from imagetron_gateway.domain.catalogue import Model
+from imagetron_gateway.domain.choosing import Chosen
 from imagetron_gateway.domain.job import (
     NO_POLICY,
     Family,
@@ -17,13 +18,15 @@ from imagetron_gateway.domain.job import (
     Image,
     Job,
     JobKind,
-    Parameters,
+    Lineage,
     Policy,
     PromptReference,
 )
 from imagetron_gateway.domain.naming import name_for
+from imagetron_gateway.domain.prices import NOTHING
 from imagetron_gateway.domain.replaying import replayed
 from imagetron_gateway.domain.seeds import seed_of
+from imagetron_gateway.domain.verbs import Enlarged
 from imagetron_gateway.ports import Jobs, KeyTaken, NameTaken
 from imagetron_gateway.usecases.committing import KeyReused
 
@@ -43,9 +46,7 @@ class NewJob:
     families: tuple[str, ...]
     prompt: str
     negative_prompt: str
-    model: Model
-    served_by: str
-    parameters: Parameters
+    chosen: Chosen
     lane: Lane
     name: str | None = None
     kind: JobKind = JobKind.VARIATION
@@ -55,6 +56,11 @@ class NewJob:
     raw_prompt: str | None = None
     prompt_reference: PromptReference | None = None
     policy: Policy = NO_POLICY
+    verb: Verb = Verb.IMAGINE
+    source: Source | None = None
+    lineage: Lineage | None = None
+    enlarged: Enlarged | None = None
+    """The sizes of an upscaled picture; the family is its parent's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,8 @@ async def submit_job(
 ) -> Submitted:
     """Store a new job. Raises NameTaken, KeyReused; then nothing is stored. Two with one key make one job."""
     now = clock.now()
-    job_id = new_id()
+    job_id, chosen = new_id(), request.chosen
+    families = {name: _family(name, request) for name in request.families}
     job = Job(
         id=job_id,
         owner=principal.owner,
@@ -100,16 +107,25 @@ async def submit_job(
         negative_prompt=request.negative_prompt,
         policy=request.policy,
         prompt=request.prompt_reference,
-        model=request.model.name,
-        served_by=request.served_by,
-        parameters=request.parameters,
+        model=chosen.model.name,
+        provider=chosen.serving.provider,
+        served_by=chosen.served_by,
+        fallback=chosen.fallback_serving(request.families),
+        verb=request.verb,
+        source=request.source,
+        lineage=request.lineage,
+        cost=NOTHING.expecting(sum(family.estimated_micros for family in families.values())),
+        parameters=chosen.parameters,
         lane=request.lane,
-        families={name: _family(name, request) for name in request.families},
+        families=families,
         traceparent=traceparent(),
         created_at=now,
         updated_at=now,
     )
-    return await _store(saga.created(job, now).job, principal, jobs=jobs, idempotency=idempotency)
+    stood_in = chosen.serving.name if chosen.has_failed_over else None
+    return await _store(
+        saga.created(job, now, failed_over_to=stood_in).job, principal, jobs=jobs, idempotency=idempotency
+    )
 
 
 async def replay_job(
@@ -146,13 +162,21 @@ async def _store(job: Job, principal: Principal, *, jobs: Jobs, idempotency: Ide
 
 
 def _family(name: str, request: NewJob) -> Family:
-    render = request.model.bucket_for(FAMILIES[name].master)
-    seconds = request.model.estimated_seconds(render, request.parameters.steps)
+    chosen, enlarged = request.chosen, request.enlarged
+    master = enlarged.master if enlarged else FAMILIES[name].master
+    render = enlarged.render if enlarged else chosen.serving.bucket_for(master)
+    # Enlarging is no denoising: a minute is plenty for any size, whatever the model.
+    seconds = 0.0 if enlarged else chosen.serving.estimated_seconds(render, chosen.parameters.steps)
+    # Who answers later makes the images of a family side by side.
+    in_turn = request.images if chosen.serving.delivery.is_held else 1
     return Family(
         name=name,
         render=render,
-        budget_seconds=round((_FLOOR_SECONDS + seconds) * request.images, 3),
+        master=enlarged.master if enlarged else None,
+        price_micros=chosen.serving.price_micros(master),
+        fallback_price_micros=chosen.fallback.price_micros(master) if chosen.fallback else 0,
+        budget_seconds=round((_FLOOR_SECONDS + seconds) * in_turn, 3),
         images=tuple(
-            Image(index=index, seed=seed_of(request.parameters.seed, index)) for index in range(request.images)
+            Image(index=index, seed=seed_of(chosen.parameters.seed, index)) for index in range(request.images)
         ),
     )

@@ -1,11 +1,28 @@
 """What goes into the model, what comes out, and the record that lets a repeated message answer without the model."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from imagetron_contracts.media import Dimensions
 from imagetron_contracts.message import Value
-from imagetron_contracts.spec import image_prefix
-from imagetron_contracts.stages import FamilyMessage, RenderedImage
+from imagetron_contracts.spec import TRITON, Source, Verb, image_prefix
+from imagetron_contracts.stages import FamilyMessage, FamilyRequested, RenderedImage
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePicture:
+    """The picture that a variation or an upscaling begins with: rows of RGB bytes from the top."""
+
+    pixels: bytes = field(repr=False)
+    size: Dimensions
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyImage:
+    """Which image of which family a call is for. Whoever hands out places or counts paid calls goes by it."""
+
+    family: FamilyRequested
+    index: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +36,15 @@ class RenderRequest:
     size: Dimensions
     steps: int
     guidance_scale: float
+    verb: Verb = Verb.IMAGINE
+    source: SourcePicture | None = None
+    strength: float = 1.0
+    """How far the picture may go from the source: 0 gives it back, 1 keeps only its size."""
+    provider: str = TRITON
+    origin: Source | None = None
+    """Where the source lies while nobody has read it yet."""
+    image: FamilyImage | None = None
+    """Absent in synthetic inferences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +54,14 @@ class Rendered:
     pixels: bytes = field(repr=False)
     size: Dimensions
     fingerprint: str
+    gpu_seconds: float | None = None
+    """Of our own hardware, if the model says so."""
+    answer_digest: str | None = None
+    """sha256 in hex of what an outside provider answered."""
+    served_by: str | None = None
+    """Who made it, if not the model that was asked."""
+    waited_seconds: float = 0.0
+    """For a place with the provider, before it was asked."""
 
 
 class RenderRecord(Value):
@@ -47,6 +81,17 @@ def render_key(work: FamilyMessage, index: int) -> str:
 def record_key(work: FamilyMessage, index: int) -> str:
     """Where the render's record lies."""
     return f"{render_key(work, index)}.json"
+
+
+MOST_UPSCALED_PIXELS: Final = 40_000_000
+"""What every stage after this one still takes."""
+
+
+def upscaling_factor(source: Dimensions, target: Dimensions) -> int | None:
+    """How many times the source's size the target is, on both sides alike; None if it is not, or too large for anybody."""
+    factor = target.width // source.width
+    is_whole = factor >= 1 and (source.width * factor, source.height * factor) == (target.width, target.height)
+    return factor if is_whole and target.width * target.height <= MOST_UPSCALED_PIXELS else None
 
 
 def share_of(remaining_seconds: float, images_left: int) -> float:

@@ -72,13 +72,16 @@ async def render_family(
         await announce(_started(request, clock))
     ends_at = timer() + request.budget_seconds
     with trace.get_tracer(__name__).start_as_current_span("render family") as span:
-        span.set_attributes({semconv.FAMILY: request.family, semconv.MODEL: spec.served_by})
+        span.set_attributes(
+            {semconv.FAMILY: request.family, semconv.PROVIDER: spec.provider, semconv.MODEL: spec.served_by}
+        )
         for done, index in enumerate(missing):
             try:
                 good[index] = await render_image(
                     request,
                     index,
                     spec,
+                    tries=tries,
                     deadline_seconds=share_of(ends_at - timer(), len(missing) - done),
                     work=work,
                     model=model,
@@ -113,6 +116,8 @@ async def _spec_of(request: FamilyRequested, work: Blobs) -> RenderSpec:
     if max(request.image_indexes) >= len(family.seeds):
         asked, seeds = max(request.image_indexes), len(family.seeds)
         raise SpecUnusable(f"the spec {request.spec_key} has {seeds} seeds for {request.family}: no image {asked}")
+    if spec.verb.needs_a_source and spec.source is None:
+        raise SpecUnusable(f"the spec {request.spec_key} names no picture to {spec.verb}")
     return spec
 
 
@@ -153,8 +158,10 @@ def _result(
     request: FamilyRequested, spec: RenderSpec, good: Mapping[int, RenderRecord], failures: Mapping[int, ChassisError]
 ) -> RendersGenerated:
     records = [good[index] for index in sorted(good)]
-    model_seconds = sum(record.model_seconds for record in records)
-    _model_seconds.record(model_seconds, {semconv.MODEL: spec.served_by})
+    servers = dict.fromkeys(record.served_by for record in records)
+    for server in servers:
+        seconds = sum(record.model_seconds for record in records if record.served_by == server)
+        _model_seconds.record(seconds, {semconv.MODEL: server})
     return RendersGenerated(
         job_id=request.job_id,
         revision=request.revision,
@@ -167,8 +174,8 @@ def _result(
         spec_key=request.spec_key,
         images=tuple(record.image for record in records),
         model=spec.model,
-        served_by=spec.served_by,
-        # More than one only if the model was changed between two tries.
+        # More than one only if the model was changed between two tries, or another provider stood in for some images.
+        served_by=", ".join(servers),
         fingerprint=", ".join(dict.fromkeys(record.fingerprint for record in records)),
-        model_seconds=model_seconds,
+        model_seconds=sum(record.model_seconds for record in records),
     )

@@ -13,6 +13,7 @@ from .compose import compose
 from .dice import Dice
 from .order import Order
 from .reading import read
+from .source import Source
 
 # Part of every fingerprint: raise it with every change that moves a pixel.
 VERSION = "1"
@@ -36,6 +37,9 @@ class Painting:
             contrast=0.16 + 0.22 * pull,
             grain_key=dice.named("grain").key,
         )
+        self._source = None
+        if order.source is not None:
+            self._source = Source(order.source, order.strength, order.width, order.height)
         layers = compose(canvas, wish, dice)
         spare = max(0, order.steps - len(layers) - 1)
         self._work: list[Callable[[], None]] = []
@@ -50,7 +54,12 @@ class Painting:
         left = max(1, self._order.steps - len(self._work))
         rows = max(1, min(BAND_ROWS, -(-height // left)))
         for first in range(0, height, rows):
-            yield partial(self._finish.band, first, min(height, first + rows))
+            yield partial(self._band, first, min(height, first + rows))
+
+    def _band(self, first: int, last: int) -> None:
+        self._finish.band(first, last)
+        if self._source is not None:
+            self._source.blend(self._finish.image, first, last)
 
     def steps(self) -> Iterator[int]:
         """Do the work, yielding the number of each finished step: 1 to the order's `steps`."""

@@ -1,0 +1,1 @@
+"""Families whose provider answers later: ordering, looking after what is under way, collecting and telling."""
