@@ -20,4 +20,4 @@ compile dev.txt --constraints requirements/runtime.txt $packages requirements/de
 compile bootstrap.txt requirements/bootstrap.in
 compile triton.txt --no-deps requirements/triton.in
 # torch is installed first, by pip alone: each machine has a build of its own.
-compile sdxl.txt --constraints requirements/triton.txt --excludes requirements/sdxl-excludes.txt requirements/sdxl.in
+compile sdxl.txt --constraints requirements/triton.txt --excludes requirements/sdxl-excludes.in requirements/sdxl.in

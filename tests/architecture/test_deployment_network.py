@@ -13,7 +13,7 @@ INTERNET, DNS = "internet", "namespace kubernetes.io/metadata.name=kube-system k
 INGRESS, MONITORING = "namespace imagetron.io/ingress=allowed", "namespace imagetron.io/monitoring=allowed"
 OUTSIDE_BROKER = "namespace imagetron.io/neighbours=allowed app.kubernetes.io/name=rabbitmq"
 OUTSIDE_DOCUMENTS = "namespace imagetron.io/neighbours=allowed app.kubernetes.io/name=mongodb"
-KEEP_DOCUMENTS = ("gateway", "prompt")
+KEEP_DOCUMENTS = ("gateway", "prompt", "generator")
 KEEP_OBJECTS = ("gateway", "generator", "deriver", "publisher")
 
 EVERYWHERE: set[Edge] = {
@@ -21,6 +21,7 @@ EVERYWHERE: set[Edge] = {
     *((service, OUTSIDE_BROKER, 5672) for service in SERVICES),
     *((service, OUTSIDE_DOCUMENTS, 27017) for service in KEEP_DOCUMENTS),
     ("prompt", INTERNET, 443),
+    ("generator", INTERNET, 443),
     ("generator", "triton", 8001),
 }
 LOCAL: set[Edge] = {
@@ -121,3 +122,11 @@ def _selects(selector: Manifest, labels: dict[str, str]) -> bool:
         if labels.get(expression["key"]) not in expression["values"]:
             return False
     return all(labels.get(key) == value for key, value in selector.get("matchLabels", {}).items())
+
+
+@pytest.mark.parametrize("overlay", ["staging", "production"])
+def test_the_ingress_shows_what_callers_use_and_nothing_that_is_for_operators(overlay):
+    [ingress] = of_kind(overlay, "Ingress").values()
+    shown = [path["path"] for rule in ingress["spec"]["rules"] for path in rule["http"]["paths"]]
+
+    assert shown == ["/api", "/image", "/webhooks/providers", "/docs", "/openapi.json"]

@@ -98,6 +98,11 @@ def _a_long_animation(count: int) -> bytes:
     return a_png(*SIZE, a_chunk(b"acTL", struct.pack(">II", count, 0)), rows=zlib.compress(bytes(40 * 181)))
 
 
+def _truncated(form: str) -> bytes:
+    data = encoded(a_picture(), form)
+    return data[: len(data) * 3 // 4]
+
+
 def _zip() -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
@@ -149,9 +154,9 @@ UNREADABLE: Mapping[str, Callable[[], bytes]] = {
     "a PNG that ends after its header": lambda: encoded(a_picture())[:33],
     "a PNG with a broken checksum": lambda: encoded(a_picture()).replace(b"IDAT", b"IDAT\xff", 1),
     "a PNG of an unheard-of depth": lambda: a_png(*SIZE, depth=7),
-    "a truncated PNG": lambda: encoded(a_picture())[:-400],
-    "a truncated WebP": lambda: encoded(a_picture(), "WEBP")[:-100],
-    "a truncated JPEG": lambda: encoded(a_picture(), "JPEG")[:-400],
+    "a truncated PNG": lambda: _truncated("PNG"),
+    "a truncated WebP": lambda: _truncated("WEBP"),
+    "a truncated JPEG": lambda: _truncated("JPEG"),
     "a JPEG that claims more than it holds": lambda: _a_jpeg_that_claims(4000, 4000),
     "a JPEG without a picture": lambda: b"\xff\xd8\xff\xd9" + bytes(100),
     "an animated PNG": lambda: _frames("PNG"),
