@@ -89,7 +89,7 @@ def zeros(count: int) -> bytes:
 
 
 def _frames(form: str, count: int = 3, **parameters: object) -> bytes:
-    frames = [Image.new("RGB", SIZE, (80 * number, 0, 0)) for number in range(count)]
+    frames = [Image.new("RGB", SIZE, (80 * number % 256, 0, 0)) for number in range(count)]
     return encoded(frames[0], form, save_all=True, append_images=frames[1:], **parameters)
 
 

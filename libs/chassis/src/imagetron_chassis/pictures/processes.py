@@ -166,6 +166,7 @@ class _Child:
 
     def __init__(self, process: Process) -> None:
         self._process = process
+        self._is_killed = False
         # Both are pipes: that is how it was started.
         self._stdin = cast("asyncio.StreamWriter", process.stdin)
         self._stdout = cast("asyncio.StreamReader", process.stdout)
@@ -194,8 +195,11 @@ class _Child:
         return answer, [await self._stdout.readexactly(part) for part in answer.lengths]
 
     def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        # Once: a second signal would reap the process before asyncio does, which then warns of an unknown child.
+        if not self._is_killed:
+            self._is_killed = True
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
 
     async def end(self) -> None:
         self.kill()

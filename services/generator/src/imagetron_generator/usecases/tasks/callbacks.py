@@ -42,7 +42,8 @@ async def _taken(callback: ProviderCallback, desk: TaskDesk) -> str:
     known = task.provider_task_id or said.provider_task_id
     if known is None or said.provider_task_id not in {None, known}:
         return "of_another_task"
-    if callback.is_signed:
+    # A signature does not cover the URL: only a body that names this very task speaks for it.
+    if callback.is_signed and said.provider_task_id == task.provider_task_id:
         return await _believed(task, said, desk)
     if task.provider_task_id is None:
         confirmed = await _confirmed(task, known, desk)
