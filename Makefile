@@ -30,10 +30,12 @@ test: setup ## all tests, with coverage and its gates
 test-unit: setup ## the tests that need nothing but Python; seconds
 	$(BIN)/pytest tests/unit
 
-test-sdxl: setup ## the diffusion model through a real Triton server, on the CPU, with tiny weights (an environment of its own)
+test-sdxl: setup ## the diffusion model and the upscaler through a real Triton server, on the CPU, with tiny weights (an environment of its own)
 	scripts/setup_sdxl.sh
 	.venv/sdxl/bin/python -m pytest -c deploy/triton/tests/engine/pytest.ini deploy/triton/tests/engine
+	.venv/sdxl/bin/python -m pytest -c deploy/triton/tests/upscaler/engine/pytest.ini deploy/triton/tests/upscaler/engine
 	$(BIN)/pytest deploy/triton/tests/server
+	$(BIN)/pytest deploy/triton/tests/upscaler/server
 
 check: setup ## format, lint, types, import rules, generated files; changes nothing
 	$(BIN)/ruff format --check
