@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from grpc import RpcError
 from tritonclient.grpc import InferInput
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
@@ -32,7 +33,11 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(1))
     asked = json.load(sys.stdin)
     with served(asked) as address:
-        asyncio.run(ask(address, asked))
+        try:
+            asyncio.run(ask(address, asked))
+        except (RpcError, InferenceServerException) as error:
+            said = " ".join(str(error).split())
+            raise SystemExit(f"the server at {address} does not answer: {said[:200]}") from None
 
 
 @contextmanager

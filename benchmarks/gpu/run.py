@@ -140,11 +140,19 @@ def _run(plan: Plan, findings: Findings, facts: dict[str, Any], floor: dict[int,
         rows=findings.rows,
         distances=findings.distances,
         not_equal_work=[setting.name for setting in done if not setting.is_equal_work],
-        must_be_equal=[setting.name for setting in done if setting.must_be_equal],
+        must_be_equal=[
+            name for setting in SETTINGS.values() if setting.must_be_equal for name in _names(setting, findings)
+        ],
         remarks=findings.remarks,
         judges_speed=plan.device.type == "cuda",
         floor_seconds=floor,
     )
+
+
+def _names(setting: Setting, findings: Findings) -> list[str]:
+    """Under which it was measured: in process, behind the server, or not at all."""
+    measured = {row.name for row in findings.rows if row.seconds}
+    return [name for name in (setting.name, server.name_of(setting)) if name in measured]
 
 
 def _quieten() -> None:
@@ -261,7 +269,7 @@ def _server(plan: Plan, findings: Findings, wanted: Any, arguments: argparse.Nam
     for row in asked.rows:
         findings.add(row)
     if asked.pictures is not None:
-        findings.distances[f"{setting.name}, Triton"] = Distance.between(asked.pictures, wanted)
+        findings.distances[server.name_of(setting)] = Distance.between(asked.pictures, wanted)
 
 
 def _reason_against(plan: Plan, setting: Setting) -> str:
@@ -346,7 +354,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--server", default="", metavar="HOST:PORT", help="a Triton server that has the same checkpoint"
     )
-    parser.add_argument("--server-setting", choices=SETTINGS, help="of the server that is started here")
+    parser.add_argument(
+        "--server-setting", choices=SETTINGS, help="of the server that is started here, or that --server has"
+    )
     parser.add_argument("--no-server", action="store_true", help="the engine alone")
     parser.add_argument("--patience", type=float, default=3600, help="seconds for the server's part")
     parser.add_argument("--seconds", type=float, help="after which no further row is begun; quick 360")

@@ -33,6 +33,10 @@ class Asked:
     pictures: "np.ndarray[Any, Any] | None" = None
 
 
+def name_of(setting: Setting) -> str:
+    return f"{setting.name}, Triton"
+
+
 def asked(
     setting: Setting,
     works: Sequence[Work],
@@ -72,7 +76,7 @@ def asked(
         made.rows.append(
             Row(
                 "server",
-                f"{setting.name}, Triton",
+                name_of(setting),
                 work.batch,
                 work.steps,
                 setting.is_equal_work,

@@ -24,6 +24,8 @@ from support.triton import RunningTriton
 
 SECRET = "the secret of these tests' callbacks"
 PROMPT = "a lighthouse, „bei Nacht“ 🌊"
+# A provider that has refused is left alone for a minute.
+pytestmark = pytest.mark.timeout(300)
 OTHERS = {"midjourney": "midjourney", "nanobanana": "nanobanana", "gpt-image": "gpt-image-2"}
 
 
@@ -94,7 +96,7 @@ def all_providers_are_in_a_good_mood(
 ) -> None:
     for double in (openai, midjourney, polled):
         double.reset()
-    eventually_sync(lambda: {"midjourney", "gpt-image", "nanobanana"} <= available(services), within_seconds=60)
+    eventually_sync(lambda: {"midjourney", "gpt-image", "nanobanana"} <= available(services), within_seconds=150)
 
 
 def available(services: Services) -> set[str]:

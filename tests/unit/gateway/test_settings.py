@@ -1,9 +1,11 @@
 """The gateway's settings: every problem is told at once, and what is insecure is refused."""
 
+import base64
 from pathlib import Path
 
 import pytest
 
+from imagetron_chassis.callback_tokens import CallbackTokens
 from imagetron_chassis.settings import WrongConfiguration, load
 from imagetron_gateway.settings import Settings, is_loopback
 
@@ -223,10 +225,45 @@ def test_only_one_machine_has_a_stand_in_by_itself(environment, given, stand_in)
 
 
 def test_secrets_do_not_show():
-    loaded = settings(**S3, GATEWAY_DOCUMENTS_URL="mongodb://user:hidden@db/x")
+    hidden = "hidden-" * 5
+    loaded = settings(
+        **S3,
+        GATEWAY_DOCUMENTS_URL="mongodb://user:hidden@db/x",
+        PROVIDER_CALLBACK_SECRET=hidden,
+        PROVIDER_CALLBACK_SECRET_PREVIOUS=hidden,
+        GATEWAY_CALLBACK_SIGNERS=f"callback=whsec_{base64.b64encode(hidden.encode()).decode()}",
+    )
 
     assert "hidden" not in repr(loaded)
-    assert "secret" not in repr(loaded).replace("secret_access_key", "").replace("SecretStr", "")
+    assert "whsec" not in repr(loaded)
+    assert ":secret@" not in repr(loaded)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("PROVIDER_CALLBACK_SECRET", "short", "PROVIDER_CALLBACK_SECRET: has fewer than 24 bytes"),
+        ("PROVIDER_CALLBACK_SECRET_PREVIOUS", "short", "PROVIDER_CALLBACK_SECRET_PREVIOUS: has fewer than 24 bytes"),
+        (
+            "GATEWAY_CALLBACK_SIGNERS",
+            "callback=nonsense",
+            "GATEWAY_CALLBACK_SIGNERS: a secret of callback cannot be read",
+        ),
+    ],
+)
+def test_a_callback_secret_that_cannot_protect_anything_is_refused(variable, value, said):
+    [problem] = problems(**{variable: value})
+
+    assert problem.startswith(said)
+    assert value not in problem
+
+
+def test_without_a_secret_no_token_is_right_and_with_two_both_are():
+    token = CallbackTokens("s" * 24).token("callback", "0" * 32)
+
+    assert settings().callback_tokens.reference("callback", token) is None
+    rotated = settings(PROVIDER_CALLBACK_SECRET="n" * 24, PROVIDER_CALLBACK_SECRET_PREVIOUS="s" * 24)
+    assert rotated.callback_tokens.reference("callback", token) == "0" * 32
 
 
 def test_a_catalogue_of_ones_own_can_be_named():

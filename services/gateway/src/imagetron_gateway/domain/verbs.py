@@ -73,13 +73,11 @@ def enlarged(family: str, source: Dimensions, factor: int | None = None) -> Enla
     to be cut from. None if no factor fits into what can be stored.
     """
     table = FAMILIES[family].master
-    for candidate in [factor] if factor else FACTORS:
-        master = (table.width * candidate, table.height * candidate)
-        if factor is None and master[0] * master[1] < STOCK_PIXELS:
-            continue
-        render = _covering(source, *master)
-        return Enlarged(render=render, master=Dimensions(width=master[0], height=master[1])) if render else None
-    return None
+    area = table.width * table.height
+    chosen = factor or next(candidate for candidate in FACTORS if area * candidate**2 >= STOCK_PIXELS)
+    width, height = table.width * chosen, table.height * chosen
+    render = _covering(source, width, height)
+    return Enlarged(render=render, master=Dimensions(width=width, height=height)) if render else None
 
 
 def _covering(source: Dimensions, width: int, height: int) -> Dimensions | None:
