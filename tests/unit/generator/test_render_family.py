@@ -21,7 +21,7 @@ from imagetron_generator.ports import (
     ModelUnavailable,
     QueueFull,
 )
-from imagetron_generator.usecases.render_family import SpecUnusable
+from imagetron_generator.usecases.inputs import SpecUnusable
 from support.eventually import eventually
 from unit.generator.bench import JOB, NEGATIVE_PROMPT, PROMPT, Bench, a_request, a_spec
 

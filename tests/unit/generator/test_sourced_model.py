@@ -12,7 +12,8 @@ from imagetron_contracts.spec import Source, Verb
 from imagetron_generator.adapters.memory import InMemoryImageModel
 from imagetron_generator.domain.renders import Rendered, RenderRequest, SourcePicture
 from imagetron_generator.domain.work_format import pack
-from imagetron_generator.usecases.sourced_model import SourcedModel, SourceLost
+from imagetron_generator.usecases.inputs import SourceLost
+from imagetron_generator.usecases.sourced_model import SourcedModel
 from unit.generator.pictures import NoPicture, PlainPictures
 
 KEY = "sources/1"

@@ -4,7 +4,7 @@ import pytest
 
 from imagetron_chassis.verdicts import GiveUp, decide
 from imagetron_contracts.failures import FailureCode
-from imagetron_generator.usecases.render_family import SpecLost
+from imagetron_generator.usecases.inputs import SpecLost
 from unit.generator.bench import Bench, a_request
 
 

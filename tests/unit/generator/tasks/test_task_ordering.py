@@ -23,7 +23,7 @@ from imagetron_generator.ports import (
     ProviderBusy,
     ProviderQuotaSpent,
 )
-from imagetron_generator.usecases.render_family import SpecLost, SpecUnusable
+from imagetron_generator.usecases.inputs import SpecLost, SpecUnusable
 from imagetron_generator.usecases.tasks.ordering import is_ordered
 from unit.generator.bench import JOB, NEGATIVE_PROMPT, PROMPT
 from unit.generator.tasks.task_bench import (

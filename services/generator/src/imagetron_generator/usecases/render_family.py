@@ -4,15 +4,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from opentelemetry import metrics, trace
-from pydantic import ValidationError
 
 from imagetron_chassis import semconv
-from imagetron_chassis.blobs import BlobMissing, Blobs
+from imagetron_chassis.blobs import Blobs
 from imagetron_chassis.cancelling import is_cancelled
 from imagetron_chassis.clock import Clock
 from imagetron_chassis.errors import (
     ChassisError,
-    Permanent,
     RateLimited,
     ResourceExhausted,
     Retryable,
@@ -21,29 +19,19 @@ from imagetron_chassis.errors import (
 )
 from imagetron_chassis.logs import log
 from imagetron_chassis.verdicts import RetryLater, decide, failure_code
-from imagetron_contracts.failures import FailureCode
 from imagetron_contracts.message import Message
 from imagetron_contracts.spec import RenderSpec
 from imagetron_contracts.stages import FamilyRequested, FamilyStarted, ImageError, RendersGenerated
 from imagetron_generator.domain.renders import RenderRecord, share_of
 from imagetron_generator.ports import Announce, ImageModel, ModelPaused, Timer
 from imagetron_generator.usecases.calls import CallEnded, ModelCalls
+from imagetron_generator.usecases.inputs import SpecUnusable, spec_of
 from imagetron_generator.usecases.render_image import recorded_render, render_image
 
 # How often good images wait for a bad one. About as long as a model takes to come back: 5, 5 and 30 s lie before tries 2,
 # 3, 4; once where the memory may have been somebody else's; never where another try costs as much as the one that failed.
 TRIES_FOR_THE_REST: Final[Mapping[type[ChassisError], int]] = {Transient: 3, RateLimited: 3, ResourceExhausted: 1}
 _model_seconds = metrics.get_meter(__name__).create_histogram(*semconv.MODEL_SECONDS)
-
-
-class SpecUnusable(Permanent):
-    """The spec object does not hold what the message asks for."""
-
-
-class SpecLost(Permanent):
-    """The work store let the spec expire; only a new revision writes one."""
-
-    failure_code = FailureCode.WORK_LOST
 
 
 async def render_family(
@@ -63,7 +51,9 @@ async def render_family(
     """
     if await is_cancelled(request, work):
         return []
-    spec = await _spec_of(request, work)
+    spec = await spec_of(request, work)
+    if spec.verb.needs_a_source and spec.source is None:
+        raise SpecUnusable(f"the spec {request.spec_key} names no picture to {spec.verb}")
     records = {index: await recorded_render(request, index, work=work) for index in request.image_indexes}
     good = {index: record for index, record in records.items() if record}
     missing = [index for index in request.image_indexes if index not in good]
@@ -99,26 +89,6 @@ async def render_family(
                 return []
     _raise_if_another_try_may_help(good, failures, tries)
     return [_result(request, spec, good, failures)]
-
-
-async def _spec_of(request: FamilyRequested, work: Blobs) -> RenderSpec:
-    try:
-        spec = RenderSpec.model_validate_json(await work.get(request.spec_key))
-    except BlobMissing as error:
-        raise SpecLost(f"the spec of revision {request.revision} is no longer in the work store") from error
-    except ValidationError as error:
-        # Neither the error nor its cause may go on: pydantic quotes what it read, and that is the prompt.
-        fields = sorted({".".join(map(str, problem["loc"])) for problem in error.errors(include_input=False)})
-        raise SpecUnusable(f"the spec {request.spec_key} cannot be read: {', '.join(fields)}") from None
-    family = spec.families.get(request.family)
-    if family is None:
-        raise SpecUnusable(f"the spec {request.spec_key} has no family {request.family}")
-    if max(request.image_indexes) >= len(family.seeds):
-        asked, seeds = max(request.image_indexes), len(family.seeds)
-        raise SpecUnusable(f"the spec {request.spec_key} has {seeds} seeds for {request.family}: no image {asked}")
-    if spec.verb.needs_a_source and spec.source is None:
-        raise SpecUnusable(f"the spec {request.spec_key} names no picture to {spec.verb}")
-    return spec
 
 
 def _started(request: FamilyRequested, clock: Clock) -> FamilyStarted:

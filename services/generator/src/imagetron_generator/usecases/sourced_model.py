@@ -4,14 +4,13 @@ import asyncio
 from dataclasses import replace
 from typing import Protocol
 
-from imagetron_chassis.blobs import BlobMissing, Blobs
-from imagetron_chassis.errors import Permanent
-from imagetron_contracts.failures import FailureCode
+from imagetron_chassis.blobs import Blobs
 from imagetron_contracts.media import Dimensions
 from imagetron_contracts.spec import Source, Verb
 from imagetron_generator.domain.renders import Rendered, RenderRequest, SourcePicture
 from imagetron_generator.domain.work_format import cropped
 from imagetron_generator.ports import ImageModel, OnStep, Pictures
+from imagetron_generator.usecases.inputs import source_of
 
 
 class SizedPictures(Pictures, Protocol):
@@ -20,12 +19,6 @@ class SizedPictures(Pictures, Protocol):
     async def resized(self, picture: SourcePicture, size: Dimensions) -> SourcePicture:
         """To this very size, by a Lanczos filter."""
         ...
-
-
-class SourceLost(Permanent):
-    """The work store let the picture expire that a variation or an upscaling begins with."""
-
-    failure_code = FailureCode.WORK_LOST
 
 
 class SourcedModel:
@@ -49,11 +42,7 @@ class SourcedModel:
         await self._model.close()
 
     async def _read(self, origin: Source) -> SourcePicture:
-        try:
-            data = await self._work.get(origin.key)
-        except BlobMissing as error:
-            raise SourceLost("the picture to begin with is no longer in the work store: hand it in again") from error
-        return await self._pictures.read(data)
+        return await self._pictures.read(await source_of(origin, self._work))
 
     async def _fitted(self, source: SourcePicture, size: Dimensions) -> SourcePicture:
         if source.size == size:

@@ -20,10 +20,10 @@ from imagetron_generator.domain.provider_tasks import ProviderTask
 from imagetron_generator.domain.renders import Rendered, RenderRecord, record_key, render_key
 from imagetron_generator.domain.work_format import CONTENT_TYPE, digest_of, pack, unpack
 from imagetron_generator.ports import ModelUnavailable
+from imagetron_generator.usecases.inputs import spec_of
 from imagetron_generator.usecases.render_image import recorded_render
 from imagetron_generator.usecases.tasks import measures
 from imagetron_generator.usecases.tasks.desk import TaskDesk
-from imagetron_generator.usecases.tasks.orders import spec_of
 
 _seconds = metrics.get_meter(__name__).create_histogram(*measures.TASK_SECONDS)
 _COLLECTED: Final = "collected"

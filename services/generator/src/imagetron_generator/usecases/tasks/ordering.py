@@ -7,8 +7,8 @@ from imagetron_contracts.message import Message
 from imagetron_contracts.spec import Verb
 from imagetron_contracts.stages import FamilyRequested
 from imagetron_generator.domain.provider_tasks import ProviderTask, intended
+from imagetron_generator.usecases.inputs import spec_of
 from imagetron_generator.usecases.tasks.desk import Overtaken, TaskDesk
-from imagetron_generator.usecases.tasks.orders import spec_of
 from imagetron_generator.usecases.tasks.submitting import submit
 from imagetron_generator.usecases.tasks.telling import told_before
 

@@ -1,42 +1,11 @@
 """What exactly is ordered from the provider: the spec's words, and the picture or the task that the work goes on from."""
 
-from pydantic import ValidationError
-
-from imagetron_chassis.blobs import BlobMissing, Blobs
-from imagetron_chassis.errors import Permanent
-from imagetron_contracts.failures import FailureCode
 from imagetron_contracts.spec import RenderSpec, Verb
-from imagetron_contracts.stages import FamilyRequested
 from imagetron_generator.domain.orders import ParentTask, TaskOrder
 from imagetron_generator.domain.provider_tasks import ProviderTask
 from imagetron_generator.ports import ModelRefused
-from imagetron_generator.usecases.render_family import SpecLost, SpecUnusable
+from imagetron_generator.usecases.inputs import source_of, spec_of
 from imagetron_generator.usecases.tasks.desk import TaskDesk
-
-
-class SourceLost(Permanent):
-    """The work store let the picture expire that the work was to begin with."""
-
-    failure_code = FailureCode.WORK_LOST
-
-
-async def spec_of(request: FamilyRequested, work: Blobs) -> RenderSpec:
-    """The spec, which has all that this request needs. Raises SpecLost, SpecUnusable."""
-    try:
-        spec = RenderSpec.model_validate_json(await work.get(request.spec_key))
-    except BlobMissing as error:
-        raise SpecLost(f"the spec of revision {request.revision} is no longer in the work store") from error
-    except ValidationError as error:
-        # Neither the error nor its cause may go on: pydantic quotes what it read, and that is the prompt.
-        fields = sorted({".".join(map(str, problem["loc"])) for problem in error.errors(include_input=False)})
-        raise SpecUnusable(f"the spec {request.spec_key} cannot be read: {', '.join(fields)}") from None
-    family = spec.families.get(request.family)
-    if family is None:
-        raise SpecUnusable(f"the spec {request.spec_key} has no family {request.family}")
-    if max(request.image_indexes) >= len(family.seeds):
-        asked, seeds = max(request.image_indexes), len(family.seeds)
-        raise SpecUnusable(f"the spec {request.spec_key} has {seeds} seeds for {request.family}: no image {asked}")
-    return spec
 
 
 async def order_of(task: ProviderTask, desk: TaskDesk) -> TaskOrder:
@@ -81,8 +50,4 @@ async def _parent(spec: RenderSpec, task: ProviderTask, desk: TaskDesk) -> Paren
 async def _source(spec: RenderSpec, desk: TaskDesk) -> bytes:
     if spec.source is None:
         raise ModelRefused(f"to {spec.verb} needs a picture to begin with, and the request has none")
-    try:
-        found = await desk.work.get(spec.source.key)
-    except BlobMissing as error:
-        raise SourceLost("the picture to begin with is no longer in the work store") from error
-    return await desk.pictures.as_png(found)
+    return await desk.pictures.as_png(await source_of(spec.source, desk.work))
