@@ -195,7 +195,7 @@ async def test_a_file_locked_by_another_is_unavailable_after_two_seconds_for_eve
     took = time.monotonic() - began
 
     assert {type(result) for result in results} == {DocumentsUnavailable}
-    assert 1.5 < took < 8
+    assert 1.5 < took < 30
     assert await documents.get(JOBS, "before") == a_job("before")
     holder.execute("ROLLBACK")
     holder.close()

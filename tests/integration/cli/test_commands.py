@@ -139,7 +139,7 @@ def test_a_service_that_dies_under_up_is_started_again(up):
 
     os.kill(publisher, signal.SIGKILL)
 
-    eventually_sync(lambda: "publisher was ended by SIGKILL; starting it again" in up.log, within_seconds=5)
+    eventually_sync(lambda: "publisher was ended by SIGKILL; starting it again" in up.log, within_seconds=30)
     eventually_sync(
         lambda: finished("doctor", "--port-base", str(up.base), folder=up.folder)[0] == 0, within_seconds=40
     )

@@ -67,7 +67,9 @@ async def test_a_stopping_service_gives_back_what_works_and_what_waits_without_c
 
 async def test_the_models_health_is_told_as_soon_as_the_service_runs(neighbours):
     async with neighbours.service().running():
-        await eventually(lambda: [hint for hint in neighbours.hints if isinstance(hint, ModelHealth)], within_seconds=5)
+        await eventually(
+            lambda: [hint for hint in neighbours.hints if isinstance(hint, ModelHealth)], within_seconds=30
+        )
 
     (report, *_) = [hint for hint in neighbours.hints if isinstance(hint, ModelHealth)]
     assert (report.model, report.is_available) == ("watched", True)

@@ -157,13 +157,13 @@ async def test_a_full_queue_is_told_apart_from_a_failure(model):
         asyncio.create_task(model.render(a_render(**LONG, seed=seed), Steps(), deadline_seconds=10))
         for seed in range(90)
     ]
-    await eventually(lambda: sum(call.done() for call in calls) >= 5, within_seconds=8)
+    await eventually(lambda: sum(call.done() for call in calls) >= 5, within_seconds=30)
     ended = [call for call in calls if call.done()]
     for call in calls:
         call.cancel()
     await asyncio.gather(*calls, return_exceptions=True)
     # Triton drops what was cancelled only as its instances come free.
-    await eventually(lambda: _answers(model), within_seconds=10, every_seconds=0.2)
+    await eventually(lambda: _answers(model), within_seconds=30, every_seconds=0.2)
 
     assert {type(call.exception()) for call in ended} == {QueueFull}
 
@@ -191,7 +191,7 @@ async def test_a_server_that_goes_in_the_middle_is_noticed_and_used_again_when_i
             await rendering
 
         await between.open()
-        await eventually(lambda: _answers(model), within_seconds=5, every_seconds=0.2)
+        await eventually(lambda: _answers(model), within_seconds=30, every_seconds=0.2)
         await model.close()
 
 
