@@ -31,10 +31,22 @@ PUBLIC_ROUTING_KEYS = {
     "VARIATION_FAILED": "image.variation.failed.v1",
     "VARIATION_CANCELLED": "image.variation.cancelled.v1",
 }
+# Each with the reason why nobody breaks. Private messages only: nobody knows who reads a public one.
+ACCEPTED = {
+    # Sent only for jobs that ask for AVIF, which a gateway takes in once it is new itself; workers are updated before it.
+    "derivatives-rendered.v1: images[].files[].format may now be 'avif': readers that check the old list refuse it",
+    "family-published.v1: images[].files[].format may now be 'avif': readers that check the old list refuse it",
+}
 
 
 def test_no_message_broke_since_the_last_release():
-    assert breaking_changes_of_all(BASELINE, all_schemas()) == []
+    assert set(breaking_changes_of_all(BASELINE, all_schemas())) == ACCEPTED
+
+
+def test_what_is_accepted_breaks_no_public_event():
+    public = {message.schema_name() for message in MESSAGE_TYPES.values() if exchange_of(message) is Exchange.EVENTS}
+
+    assert not {change.partition(":")[0] for change in ACCEPTED} & public
 
 
 def test_the_baseline_has_the_envelope_and_the_public_events():

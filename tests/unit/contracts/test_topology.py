@@ -26,6 +26,7 @@ QUEUE_NAMES = {
     "generator.family-requested.external": "family.requested.external",
     "generator.provider-callback": "provider.callback",
     "deriver.renders-generated": "renders.generated",
+    "deriver.derivatives-requested": "derivatives.requested",
     "publisher.derivatives-rendered": "derivatives.rendered",
     "publisher.objects-discarded": "objects.discarded",
     "gateway.family-started": "family.started",

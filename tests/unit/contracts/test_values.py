@@ -34,6 +34,7 @@ def test_a_value_cannot_be_changed():
         (ImageFormat.WEBP, "image/webp", "webp"),
         (ImageFormat.PNG, "image/png", "png"),
         (ImageFormat.JPEG, "image/jpeg", "jpg"),
+        (ImageFormat.AVIF, "image/avif", "avif"),
     ],
 )
 def test_a_format_knows_its_content_type_and_its_usual_extension(format_, content_type, extension):

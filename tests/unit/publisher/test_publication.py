@@ -11,6 +11,7 @@ BEGINNINGS = {
     ImageFormat.WEBP: b"RIFF\x0a\n\0\0WEBPVP8 ",
     ImageFormat.PNG: b"\x89PNG\r\n\x1a\n\0\0",
     ImageFormat.JPEG: b"\xff\xd8\xff\xe0",
+    ImageFormat.AVIF: b"\0\0\0\x20ftypavif\0\0\0\0",
 }
 
 

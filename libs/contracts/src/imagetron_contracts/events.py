@@ -59,6 +59,8 @@ class FamilyCompleted(VariationEvent):
     """Derivative name -> URL, of that same image."""
     images: tuple[PublishedImage, ...] = ()
     """Every image of the family, the failed ones too."""
+    derivation: int | None = Field(default=None, ge=1)
+    """How often the same renders were cut again: the URLs are new. Absent: the first cutting."""
 
 
 class FamilyFailed(VariationEvent):

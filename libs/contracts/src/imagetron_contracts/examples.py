@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
 
+from imagetron_contracts.crops import Box, Crop, Detection, Evidence, Fit, Point, Subject, Window
 from imagetron_contracts.envelope import MESSAGE_TYPES, Envelope
 from imagetron_contracts.events import (
     EVENTS,
@@ -53,6 +54,7 @@ from imagetron_contracts.rpc import (
 from imagetron_contracts.spec import image_prefix, spec_key
 from imagetron_contracts.stages import (
     DerivativesRendered,
+    DerivativesRequested,
     DerivedFile,
     DerivedImage,
     FamilyPublished,
@@ -85,6 +87,13 @@ _CARD_URL: Final = f"https://images.example.com/{_JOB}/{'41d07c9be5a2f368' * 4}.
 _SQUARE: Final = {"square": _MASTER_URL, "twitter-card": _CARD_URL}
 _SLOW: Final = "The model did not answer in time."
 _FILTERED: Final = ImageError(index=1, code=FailureCode.CONTENT_FILTERED, message="The provider withheld this image.")
+
+_RENDER: Final = RenderedImage(index=0, key=f"{_FOLDER}/render", size=_MASTER_SIZE, seed=1234567890, digest=_PIXELS)
+_FACE: Final = Box(left=0.31, top=0.12, right=0.58, bottom=0.49)
+_DETECTION: Final = Detection(
+    detector="opencv 4.14.0; haar alt2; spectral residual", faces=(_FACE,), salient=Point(x=0.44, y=0.33)
+)
+_CROP: Final = Crop(window=Window(left=0, top=0, width=1024, height=1024), evidence=Evidence.FACES, fit=Fit.WHOLE)
 
 _CALLER: Final = Caller(owner="user:41")
 _CALL: Final = PaidCall(id="5f0c2d7a-8e41-5b1e-9a3d-01948f2e6c00", fingerprint="b7e23ec29af22b0b" * 4)
@@ -154,11 +163,21 @@ _ALL: Final[tuple[Message, ...]] = (
         attempt=1,
         errors=(_FILTERED,),
         spec_key=spec_key(_JOB, 1),
-        images=(RenderedImage(index=0, key=f"{_FOLDER}/render", size=_MASTER_SIZE, seed=1234567890, digest=_PIXELS),),
+        images=(_RENDER,),
         model="photorealistic",
         served_by="sdxl",
         fingerprint="sdxl 1; torch 2.13.0; cuda",
         model_seconds=41.7,
+    ),
+    DerivativesRequested(
+        job_id=_JOB,
+        revision=1,
+        family="square",
+        attempt=1,
+        derivation=1,
+        spec_key=spec_key(_JOB, 1),
+        images=(_RENDER,),
+        subject=Subject(safe_zone=Box(left=0.25, top=0.1, right=0.75, bottom=0.8)),
     ),
     DerivativesRendered(
         job_id=_JOB,
@@ -177,8 +196,10 @@ _ALL: Final[tuple[Message, ...]] = (
                         format=ImageFormat.WEBP,
                         byte_count=182_044,
                         digest=_PIXELS,
+                        crop=_CROP,
                     ),
                 ),
+                detection=_DETECTION,
             ),
         ),
         encode_seconds=0.8,
@@ -200,8 +221,10 @@ _ALL: Final[tuple[Message, ...]] = (
                         format=ImageFormat.WEBP,
                         byte_count=182_044,
                         digest=_PIXELS,
+                        crop=_CROP,
                     ),
                 ),
+                detection=_DETECTION,
             ),
         ),
     ),

@@ -23,6 +23,7 @@ class ImageFormat(StrEnum):
     WEBP = "webp"
     PNG = "png"
     JPEG = "jpeg"
+    AVIF = "avif"
 
     @property
     def content_type(self) -> str:

@@ -5,17 +5,59 @@ from typing import Final
 
 from pydantic import Field
 
+from imagetron_contracts.crops import Subject
 from imagetron_contracts.ids import JobId
 from imagetron_contracts.media import Dimensions, ImageFormat
 from imagetron_contracts.message import Value
 
+MAX_WATERMARK_CHARACTERS: Final = 100
+
+
+class Profile(StrEnum):
+    """What encoding aims at."""
+
+    QUALITY = "quality"
+    """Few bytes for how it looks."""
+    FAST = "fast"
+    """The same looks in half the time, for some more bytes."""
+
+
+class Placement(StrEnum):
+    """Where a watermark is written."""
+
+    TOP_LEFT = "top_left"
+    TOP_RIGHT = "top_right"
+    BOTTOM_LEFT = "bottom_left"
+    BOTTOM_RIGHT = "bottom_right"
+    CENTRE = "centre"
+    TILED = "tiled"
+    """All over the picture."""
+
+
+class Watermark(Value):
+    """A line of text on every picture, legible on light and dark."""
+
+    text: str = Field(min_length=1, max_length=MAX_WATERMARK_CHARACTERS)
+    placement: Placement = Placement.BOTTOM_RIGHT
+
+
+class Output(Value):
+    """How the files of a job are made, beyond their sizes and formats."""
+
+    profile: Profile = Profile.QUALITY
+    watermark: Watermark | None = None
+    embeds_prompt: bool = False
+    """Writes the prompt into the files' metadata. Every file says that a model made it, with or without."""
+
 
 class FileSpec(Value):
-    """One picture to cut from a render: the master has its family's name."""
+    """One file to cut from a render: the master has its family's name. Files of one name differ in format."""
 
     name: str
     size: Dimensions
     format: ImageFormat = ImageFormat.WEBP
+    is_for_stock: bool = False
+    """For picture agencies, which take no watermarks: it gets none."""
 
 
 class FamilySpec(Value):
@@ -24,6 +66,8 @@ class FamilySpec(Value):
     render: Dimensions
     seeds: tuple[int, ...] = Field(min_length=1)
     files: tuple[FileSpec, ...] = Field(min_length=1)
+    subject: Subject | None = None
+    """What the caller says of these pictures' subject."""
 
 
 class Verb(StrEnum):
@@ -93,6 +137,8 @@ class RenderSpec(Value):
     parent: ParentImage | None = None
     fallback: Serving | None = None
     """Absent unless the caller allows another provider."""
+    output: Output | None = None
+    """Absent: as `Output` has it."""
 
 
 def spec_key(job_id: str, revision: int) -> str:

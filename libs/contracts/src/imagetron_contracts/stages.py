@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
+from imagetron_contracts.crops import Crop, Detection, Subject
 from imagetron_contracts.failures import FailureCode, Stage
 from imagetron_contracts.ids import JobId, stage_message_id
 from imagetron_contracts.media import Dimensions, ImageFormat
@@ -54,6 +55,21 @@ class FamilyMessage(Message):
         """The same work gives the same id, however often it is done."""
         detail = ".".join(map(str, self.indexes()))
         return stage_message_id(self.job_id, self.revision, self.family, self.attempt, self.TYPE, detail)
+
+
+class CuttingMessage(FamilyMessage):
+    """About files that are cut from renders. The same renders may be cut again, elsewhere: each time is a derivation."""
+
+    derivation: int | None = Field(default=None, ge=1)
+    """Absent: the first cutting, which every family gets. Counted from 1 for those that somebody asked for later."""
+
+    def message_id(self) -> str:
+        """The same work gives the same id, however often it is done."""
+        if self.derivation is None:
+            return super().message_id()
+        detail = ".".join(map(str, self.indexes()))
+        work = (self.job_id, self.revision, self.family, self.attempt)
+        return stage_message_id(*work, self.TYPE, detail, self.derivation)
 
 
 class ImageError(Value):
@@ -159,6 +175,38 @@ class RendersGenerated(FamilyResult):
         return tuple(image.index for image in self.images)
 
 
+class DerivativesRequested(CuttingMessage):
+    """Cut these renders again, with another subject in mind. The spec still says which files; no model is asked."""
+
+    TYPE: ClassVar[str] = "DERIVATIVES_REQUESTED"
+    ROUTING_KEY: ClassVar[str] = "derivatives.requested"
+    derivation: int = Field(ge=1)
+    spec_key: str
+    images: tuple[RenderedImage, ...] = Field(min_length=1)
+    subject: Subject | None = None
+    """Instead of the spec's. Absent: nothing is said of it, and what is detected decides."""
+
+    @model_validator(mode="after")
+    def _names_its_own_objects(self) -> Self:
+        if self.spec_key != spec_key(self.job_id, self.revision):
+            raise ValueError("specKey is not the key of this job and revision")
+        for image in self.images:
+            # An image that was good at once keeps its render while others of the family are tried again.
+            folders = [
+                image_prefix(self.job_id, self.revision, self.family, attempt, image.index) + "/"
+                for attempt in range(1, self.attempt + 1)
+            ]
+            if not image.key.startswith(tuple(folders)) or ".." in image.key:
+                raise ValueError(f"a key of image {image.index} does not lie under its own folder")
+        return self
+
+    def indexes(self) -> tuple[int, ...]:
+        return tuple(image.index for image in self.images)
+
+    def good_indexes(self) -> tuple[int, ...]:
+        return self.indexes()
+
+
 class DerivedFile(Value):
     """One encoded picture in the work store: the master (named as its family) or a derivative."""
 
@@ -169,6 +217,7 @@ class DerivedFile(Value):
     byte_count: int = Field(ge=1)
     digest: Digest
     """sha256 of the pixels and of the encoder's parameters, in hex: the same picture made the same way."""
+    crop: Crop | None = None
 
 
 class DerivedImage(Value):
@@ -176,9 +225,11 @@ class DerivedImage(Value):
 
     index: int = Field(ge=0)
     files: tuple[DerivedFile, ...] = Field(min_length=1)
+    detection: Detection | None = None
+    """Absent where nothing had to be looked for."""
 
 
-class DerivativesRendered(FamilyResult):
+class DerivativesRendered(CuttingMessage, FamilyResult):
     """Masters and derivatives are cut and encoded."""
 
     TYPE: ClassVar[str] = "DERIVATIVES_RENDERED"
@@ -205,6 +256,7 @@ class PublishedFile(Value):
     format: ImageFormat
     byte_count: int = Field(ge=1)
     digest: Digest
+    crop: Crop | None = None
 
 
 class PublishedFiles(Value):
@@ -212,9 +264,10 @@ class PublishedFiles(Value):
 
     index: int = Field(ge=0)
     files: tuple[PublishedFile, ...] = Field(min_length=1)
+    detection: Detection | None = None
 
 
-class FamilyPublished(FamilyResult):
+class FamilyPublished(CuttingMessage, FamilyResult):
     """The family's pictures are in the public store."""
 
     TYPE: ClassVar[str] = "FAMILY_PUBLISHED"
@@ -232,7 +285,7 @@ class FamilyPublished(FamilyResult):
         return tuple(image.index for image in self.images)
 
 
-class StageFailed(FamilyMessage):
+class StageFailed(CuttingMessage):
     """A stage gave up on these images. `supportId` finds the log lines."""
 
     TYPE: ClassVar[str] = "STAGE_FAILED"
@@ -268,6 +321,7 @@ class StageFailed(FamilyMessage):
             message=message,
             image_indexes=image_indexes,
             support_id=support_id,
+            derivation=work.derivation if isinstance(work, CuttingMessage) else None,
         )
 
 
@@ -347,6 +401,7 @@ STAGE_MESSAGES: Final[tuple[type[Message], ...]] = (
     FamilyRequested,
     FamilyStarted,
     RendersGenerated,
+    DerivativesRequested,
     DerivativesRendered,
     FamilyPublished,
     StageFailed,

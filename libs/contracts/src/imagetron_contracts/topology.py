@@ -20,6 +20,7 @@ from imagetron_contracts.stages import (
     HINTS,
     STAGE_MESSAGES,
     DerivativesRendered,
+    DerivativesRequested,
     FamilyPublished,
     FamilyRequested,
     FamilyStarted,
@@ -117,6 +118,7 @@ GENERATOR_EXTERNAL: Final = Queue(
 )
 GENERATOR_CALLBACKS: Final = _work("generator", ProviderCallback)
 DERIVER_RENDERS: Final = _work("deriver", RendersGenerated)
+DERIVER_REQUESTS: Final = _work("deriver", DerivativesRequested)
 PUBLISHER_DERIVATIVES: Final = _work("publisher", DerivativesRendered)
 PUBLISHER_DISCARDS: Final = _work("publisher", ObjectsDiscarded)
 GATEWAY_STARTED: Final = _work("gateway", FamilyStarted)
@@ -131,6 +133,7 @@ QUEUES: Final = (
     GENERATOR_EXTERNAL,
     GENERATOR_CALLBACKS,
     DERIVER_RENDERS,
+    DERIVER_REQUESTS,
     PUBLISHER_DERIVATIVES,
     PUBLISHER_DISCARDS,
     GATEWAY_STARTED,

@@ -29,7 +29,7 @@ from imagetron_chassis.downloads.errors import (
 from imagetron_chassis.downloads.resolving import Resolver, SystemResolver
 from imagetron_chassis.downloads.rules import DownloadRules
 from imagetron_chassis.downloads.targets import Target, redirected, target_of
-from imagetron_chassis.pictures.signatures import SIGNATURE_BYTES, format_of
+from imagetron_chassis.pictures.signatures import SIGNATURE_BYTES, SOURCE_FORMATS, format_of
 from imagetron_contracts.media import ImageFormat
 
 _REDIRECTS: Final = frozenset(
@@ -170,7 +170,7 @@ def _request(target: Target, connect_seconds: float) -> httpcore.Request:
     url = httpcore.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path)
     headers = [
         ("host", target.authority),
-        ("accept", ", ".join(form.content_type for form in ImageFormat)),
+        ("accept", ", ".join(form.content_type for form in SOURCE_FORMATS)),
         ("accept-encoding", "identity"),
         ("user-agent", "imagetron"),
         ("connection", "close"),

@@ -4,6 +4,9 @@ from typing import Final
 
 from imagetron_contracts.media import ImageFormat
 
+SOURCE_FORMATS: Final = (ImageFormat.WEBP, ImageFormat.PNG, ImageFormat.JPEG)
+"""What is read from strangers: few, and long hardened."""
+
 SIGNATURE_BYTES: Final = 16
 """So many are needed to tell."""
 

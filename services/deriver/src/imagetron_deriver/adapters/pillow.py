@@ -40,7 +40,7 @@ MARK: Final = (
     'Iptc4xmpExt:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"/>'
     "</rdf:RDF></x:xmpmeta>"
 )
-_ENCODERS: Final = {"WEBP": "webp", "JPEG": "jpg", "PNG": "zlib"}
+_ENCODERS: Final = {"WEBP": "webp", "JPEG": "jpg", "PNG": "zlib", "AVIF": "avif"}
 
 
 class Unreadable(Exception):

@@ -11,5 +11,6 @@ PARAMETERS: Final = MappingProxyType(
         ImageFormat.WEBP: {"quality": 82, "method": 4},
         ImageFormat.JPEG: {"quality": 90, "optimize": True, "progressive": True},
         ImageFormat.PNG: {"compress_level": 6},
+        ImageFormat.AVIF: {"quality": 65, "speed": 6},
     }
 )

@@ -13,6 +13,7 @@ _MAGIC: Final = {
     ImageFormat.WEBP: re.compile(rb"RIFF....WEBP", re.DOTALL),
     ImageFormat.PNG: re.compile(rb"\x89PNG\r\n\x1a\n"),
     ImageFormat.JPEG: re.compile(rb"\xff\xd8\xff"),
+    ImageFormat.AVIF: re.compile(rb"....ftypavif", re.DOTALL),
 }
 
 
