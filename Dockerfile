@@ -43,6 +43,10 @@ LABEL org.opencontainers.image.title="imagetron-${SERVICE}" \
       org.opencontainers.image.licenses="Apache-2.0"
 RUN groupadd --gid 10001 imagetron \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin imagetron
+# Pillow writes right-to-left watermarks with it, and finds it when it runs.
+RUN if [ "${SERVICE}" = deriver ]; then \
+        apt-get update -qq && apt-get install -y -qq --no-install-recommends libfribidi0 && rm -rf /var/lib/apt/lists/*; \
+    fi
 COPY --from=build /opt/imagetron /opt/imagetron
 ENV PATH=/opt/imagetron/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -1,6 +1,6 @@
 # The only front door. Each target is at most five lines; longer work lives in scripts/ or in the `imagetron` command.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up doctor test test-unit test-sdxl check format docs lock chaos chaos-mutants bench-pipeline bench-fairness bench-backlog bench-enhance bench-gpu clean
+.PHONY: help setup demo up doctor test test-unit test-sdxl check format docs lock chaos chaos-mutants bench-pipeline bench-fairness bench-backlog bench-enhance bench-derive bench-crops bench-gpu clean
 BIN := .venv/bin
 # What must be covered to the last branch: decisions, contracts, and what answers the broker.
 CORE := */imagetron_contracts/*,*/domain/*,*/usecases/*,*/usecases.py,*/imagetron_chassis/delivery.py,*/imagetron_chassis/verdicts.py,*/imagetron_chassis/outbox.py,*/imagetron_chassis/breaker.py,*/imagetron_chassis/retry_budget.py
@@ -42,7 +42,8 @@ check: setup ## format, lint, types, import rules, generated files; changes noth
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m imagetron_contracts.export --check --page docs/events.md && $(BIN)/python scripts/configuration_page.py --check
+	$(BIN)/python -m imagetron_contracts.export --check --page docs/events.md && $(BIN)/python scripts/configuration_page.py --check \
+		&& $(BIN)/python scripts/font_coverage.py --check
 
 format: setup ## format the code and mend what the linter can mend
 	$(BIN)/ruff format
@@ -51,6 +52,7 @@ format: setup ## format the code and mend what the linter can mend
 docs: setup ## write the generated pages and schemas again
 	$(BIN)/python -m imagetron_contracts.export --page docs/events.md
 	$(BIN)/python scripts/configuration_page.py
+	$(BIN)/python scripts/font_coverage.py
 
 lock: setup ## renew the locked requirements
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/lock.sh
@@ -72,6 +74,12 @@ bench-backlog: setup ## what a job costs behind 100, 2,000 and 20,000 waiting on
 
 bench-enhance: setup ## how long a proposed prompt takes, with a slow and with a hanging language model (minutes)
 	$(BIN)/python benchmarks/enhance.py
+
+bench-derive: setup ## cutting and encoding against Sharp (minutes; wants Node.js and an otherwise idle machine with two cores)
+	$(BIN)/python benchmarks/derive/run.py
+
+bench-crops: setup ## what crops keep of hand-drawn subjects, against Sharp's (wants Node.js); draws docs/images/crops.png
+	$(BIN)/python benchmarks/crops/run.py
 
 bench-gpu: setup ## the diffusion model against plain diffusers (wants a CUDA machine; TINY=1 runs it small on any)
 	scripts/setup_sdxl.sh

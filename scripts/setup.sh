@@ -1,5 +1,6 @@
 #!/bin/sh
-# Make this checkout runnable: Debian packages (RabbitMQ, venv), two virtual environments, our packages in editable form.
+# Make this checkout runnable: Debian packages (RabbitMQ, venv, ExifTool), two virtual environments, our packages in
+# editable form.
 # Safe to repeat; does nothing when nothing changed. Needs Debian 12 or alike, Python 3.11+, and root or sudo for apt.
 set -eu
 cd "$(dirname "$0")/.."
@@ -32,6 +33,17 @@ folder, triplet, version = (sysconfig.get_config_var(name) or "" for name in ("L
 name = f"libpython{version}.so.1.0"
 sys.exit(not any(os.path.exists(os.path.join(place, name)) for place in (folder, os.path.join(folder, triplet))))
 ' || missing="$missing libpython$("$python" -c 'import sysconfig; print(sysconfig.get_config_var("VERSION"))')"
+# Tests read marks back with ExifTool; watermarks that are written from the right need FriBidi. Without them the rest works:
+# their absence stops nobody who may not install them.
+wanted=
+command -v exiftool >/dev/null || wanted="$wanted libimage-exiftool-perl"
+"$python" -c 'import ctypes.util, sys; sys.exit(not ctypes.util.find_library("fribidi"))' || wanted="$wanted libfribidi0"
+if [ -n "$wanted" ]; then
+    if [ -n "$missing" ] || { command -v apt-get >/dev/null && { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }; }
+    then missing="$missing$wanted"
+    else say "some tests need these Debian packages, and nobody here may install them:$wanted; going on" >&2
+    fi
+fi
 if [ -n "$missing" ]; then
     command -v apt-get >/dev/null || { say "please install:$missing (no apt-get on this machine)" >&2; exit 1; }
     say "installing Debian packages:$missing"

@@ -15,11 +15,12 @@ from imagetron_chassis.blobs import Blobs, BlobsUnavailable
 from imagetron_chassis.blobs.memory import InMemoryBlobs
 from imagetron_chassis.blobs.s3 import S3Blobs
 from imagetron_contracts.stages import DerivativesRendered, FamilyPublished
+from imagetron_publisher.adapters.unsigned import Unsigned
 from imagetron_publisher.usecases import publish_family
 from support.eventually import eventually
 from support.s3 import S3Server, fronted_s3, running_rclone
 from support.toxics import Bandwidth, Direction, Timeout, ToxicProxy, toxic_proxy
-from unit.publisher.families import a_file, an_image, derivatives_rendered
+from unit.publisher.families import a_file, a_picture, an_image, derivatives_rendered
 
 T = TypeVar("T")
 # No longer than the client waits for leave to send a body: what is under way then may still arrive, whole, and be stored.
@@ -28,7 +29,7 @@ DEADLINE_SECONDS = 1.0
 SLACK_SECONDS = 8.0
 # Not even the request without its body passes within the deadline.
 A_TRICKLE = 250
-PICTURE = b"RIFF\0\0\0\0WEBP" + bytes(200_000)
+PICTURE = a_picture("a line of it " * 16_000)
 
 
 def blobs(server: S3Server, proxy: ToxicProxy, bucket: str, *, deadline_seconds: float = DEADLINE_SECONDS) -> S3Blobs:
@@ -83,7 +84,9 @@ async def eventually_done(work: Callable[[], Awaitable[T]]) -> T:
 
 
 async def publish(message: DerivativesRendered, work: Blobs, public: Blobs) -> FamilyPublished | None:
-    return await publish_family(message, tries=1, work=work, public=public, copies=asyncio.Semaphore(4))
+    return await publish_family(
+        message, tries=1, work=work, public=public, signer=Unsigned(), copies=asyncio.Semaphore(4)
+    )
 
 
 async def test_a_picture_whose_put_was_never_answered_is_published_once():

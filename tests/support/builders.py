@@ -135,7 +135,11 @@ def renders_generated(
 
 
 def derivatives_rendered(
-    *args: Any, indexes: Iterable[int] = (0,), bad: Mapping[int, FailureCode] | None = None, **work: Any
+    *args: Any,
+    indexes: Iterable[int] = (0,),
+    bad: Mapping[int, FailureCode] | None = None,
+    derivation: int | None = None,
+    **work: Any,
 ) -> DerivativesRendered:
     ids = about(*args, **work)
     folder = (ids["job_id"], ids["revision"], ids["family"], ids["attempt"])
@@ -153,22 +157,47 @@ def derivatives_rendered(
         ),
         errors=errors_of(bad),
         encode_seconds=1.5,
+        derivation=derivation,
     )
 
 
 def family_published(
-    *args: Any, indexes: Iterable[int] = (0,), bad: Mapping[int, FailureCode] | None = None, **work: Any
+    *args: Any,
+    indexes: Iterable[int] = (0,),
+    bad: Mapping[int, FailureCode] | None = None,
+    derivation: int | None = None,
+    **work: Any,
 ) -> FamilyPublished:
     ids = about(*args, **work)
-    images = tuple(PublishedFiles(index=index, files=published_files(ids, index)) for index in indexes)
-    return FamilyPublished(**ids, images=images, errors=errors_of(bad))
+    images = tuple(PublishedFiles(index=index, files=published_files(ids, index, derivation)) for index in indexes)
+    return FamilyPublished(**ids, images=images, errors=errors_of(bad), derivation=derivation)
 
 
-def published_files(ids: Mapping[str, Any], index: int) -> tuple[PublishedFile, ...]:
+def published_as(job: Job, family: str, **work: Any) -> FamilyPublished:
+    """One image in the sizes of the job's own table and in its formats. Of one name, each format is smaller than the last."""
+    ids, row = about(job, family, **work), job.families[family].shape
+    sizes = {family: row.master} | {item.name: item.size for item in row.derivatives}
+    files = []
+    for name, size in sizes.items():
+        for place, form in enumerate(job.formats):
+            digest = _digest(family, name, 0, ids["revision"], None) + (f"-{form.value}" if place else "")
+            files.append(
+                PublishedFile(
+                    name=name,
+                    key=f"{job.id}/{digest}.{form.extension}",
+                    size=size,
+                    format=form,
+                    byte_count=1000 - 100 * place,
+                    digest=digest,
+                )
+            )
+    return FamilyPublished(**ids, images=(PublishedFiles(index=0, files=tuple(files)),))
+
+
+def published_files(ids: Mapping[str, Any], index: int, derivation: int | None = None) -> tuple[PublishedFile, ...]:
+    place = (index, ids["revision"], derivation)
     return tuple(
-        PublishedFile(
-            **_file(ids, name, index), key=public_key(ids["job_id"], ids["family"], name, index, ids["revision"])
-        )
+        PublishedFile(**_file(ids, name, index, derivation), key=public_key(ids["job_id"], ids["family"], name, *place))
         for name in picture_names(ids["family"])
     )
 
@@ -179,11 +208,17 @@ def stage_failed(
     stage: Stage = Stage.GENERATING,
     code: FailureCode = FailureCode.OUT_OF_MEMORY,
     message: str = "the picture does not fit into the memory",
+    derivation: int | None = None,
     **work: Any,
 ) -> StageFailed:
-    ids = about(*args, **work)
     return StageFailed(
-        **ids, stage=stage, code=code, message=message, image_indexes=tuple(indexes), support_id="support-1"
+        **about(*args, **work),
+        stage=stage,
+        code=code,
+        message=message,
+        image_indexes=tuple(indexes),
+        support_id="support-1",
+        derivation=derivation,
     )
 
 
@@ -201,15 +236,21 @@ def picture_names(family: str) -> list[str]:
     return [family, *(item.name for item in FAMILIES[family].derivatives)]
 
 
-def public_key(job_id: str, family: str, name: str, index: int = 0, revision: int = 1) -> str:
-    """Of a published file of the messages above: other for every picture, image and revision."""
-    return f"{job_id}/{family}-{name}-{index}-r{revision}.webp"
+def public_key(
+    job_id: str, family: str, name: str, index: int = 0, revision: int = 1, derivation: int | None = None
+) -> str:
+    """Of a published file of the messages above: other for every picture, image, revision and derivation."""
+    return f"{job_id}/{_digest(family, name, index, revision, derivation)}.webp"
 
 
-def _file(ids: Mapping[str, Any], name: str, index: int) -> dict[str, Any]:
+def _digest(family: str, name: str, index: int, revision: int, derivation: int | None) -> str:
+    return f"{family}-{name}-{index}-r{revision}" + (f"-d{derivation}" if derivation else "")
+
+
+def _file(ids: Mapping[str, Any], name: str, index: int, derivation: int | None = None) -> dict[str, Any]:
     table = FAMILIES[ids["family"]]
     size = {item.name: item.size for item in table.derivatives}.get(name, table.master)
-    digest = f"{ids['family']}-{name}-{index}-r{ids['revision']}"
+    digest = _digest(ids["family"], name, index, ids["revision"], derivation)
     return {"name": name, "size": size, "format": ImageFormat.WEBP, "byte_count": 1000, "digest": digest}
 
 

@@ -2,6 +2,7 @@
 
 import typer
 
+from imagetron_cli.commands.crops import crops
 from imagetron_cli.commands.demo import demo
 from imagetron_cli.commands.dlq import dlq
 from imagetron_cli.commands.doctor import doctor
@@ -17,7 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-for _command in (up, generate, demo, doctor):
+for _command in (up, generate, demo, doctor, crops):
     app.command()(told_in_a_sentence(_command))
 for _group, _name in ((queue, "queue"), (dlq, "dlq"), (events, "events")):
     app.add_typer(_group, name=_name)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import quote
 
 import httpx
 from pydantic import Field, ValidationError
@@ -31,6 +32,22 @@ class Generation(Value):
     guidance_scale: float | None = None
 
 
+class Watermark(Value):
+    """A line of text on every picture."""
+
+    text: str
+    placement: str | None = None
+
+
+class Output(Value):
+    """How the files are made. What is None is left to the gateway."""
+
+    formats: tuple[str, ...] | None = None
+    profile: str | None = None
+    watermark: Watermark | None = None
+    embed_prompt: bool | None = None
+
+
 class Order(Value):
     """The body of a submission."""
 
@@ -38,6 +55,7 @@ class Order(Value):
     category: str
     families: tuple[str, ...]
     generation: Generation
+    output: Output | None = None
     is_dx_job: bool = False
 
 
@@ -148,7 +166,22 @@ class Gateway:
 
     async def admin(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - httpx's own
         """An operator's request under /api/admin; the answer as it is. It may take longer than a caller's."""
-        answer = await self._ask(method, f"/api/admin/{path}", timeout=_OPERATORS_SECONDS, **arguments)
+        return self._document(await self._ask(method, f"/api/admin/{path}", timeout=_OPERATORS_SECONDS, **arguments))
+
+    async def crops(self, job_id: str, family: str) -> dict[str, Any]:
+        """How a family's pictures were cut; the answer as it is."""
+        return self._document(await self._ask("GET", _crops(job_id, family)))
+
+    async def crops_drawn(self, job_id: str, family: str, image: int) -> bytes:
+        """The same as a PNG: windows and what must stay, on the image's render."""
+        shown = {"format": "png", "image": image}
+        return (await self._ask("GET", _crops(job_id, family), params=shown, timeout=_OPERATORS_SECONDS)).content
+
+    async def cut_again(self, job_id: str, family: str, subject: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask for the family's pictures to be cut again with these fields of its subject changed."""
+        return self._document(await self._ask("PATCH", _crops(job_id, family), json=dict(subject)))
+
+    def _document(self, answer: httpx.Response) -> dict[str, Any]:
         try:
             body = answer.json()
         except ValueError as error:
@@ -210,6 +243,10 @@ async def _events(chunks: AsyncIterator[str]) -> AsyncIterator[dict[str, Any]]:
         for line in lines:
             if line.startswith("data: "):
                 yield json.loads(line.removeprefix("data: "))
+
+
+def _crops(job_id: str, family: str) -> str:
+    return f"/api/jobs/{quote(job_id, safe='')}/families/{quote(family, safe='')}/crops"
 
 
 def _problem(answer: httpx.Response) -> Problem:

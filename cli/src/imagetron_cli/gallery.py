@@ -1,4 +1,4 @@
-"""The pictures of a variation on disk: fetched, decoded, measured, and compared with the table of families."""
+"""The pictures of a variation on disk: fetched, decoded, measured, asked who made them, compared with the table of families."""
 
 import asyncio
 import errno
@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from PIL import Image, UnidentifiedImageError
 
@@ -15,14 +16,18 @@ from imagetron_cli.api import Gateway, Picture, Variation
 from imagetron_cli.errors import Trouble
 from imagetron_contracts import FAMILIES, Dimensions
 
+MADE_BY_A_MODEL: Final = b"http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+"""IPTC's word for it, as it stands in a file's XMP."""
+
 
 @dataclass(frozen=True)
 class SavedPicture:
-    """A picture, where it lies, and the size that was found in its bytes."""
+    """A picture, where it lies, and what was found in its bytes: its size, and whether they say that a model made it."""
 
     picture: Picture
     path: Path
     size: tuple[int, int]
+    is_marked: bool
 
 
 class BrokenPicture(Trouble):
@@ -56,15 +61,16 @@ async def _save(gateway: Gateway, variation: str, picture: Picture, out: Path) -
     index = f"-{picture.image}" if picture.image else ""
     file = f"{_segment(picture.name)}{index}.{_segment(picture.format)}"
     path = out / _segment(variation) / _segment(picture.family) / file
-    size = await asyncio.to_thread(_store, body, path, picture.url)
-    return SavedPicture(picture, path, size)
+    size, is_marked = await asyncio.to_thread(_store, body, path, picture.url)
+    return SavedPicture(picture, path, size, is_marked)
 
 
-def _store(body: bytes, path: Path, url: str) -> tuple[int, int]:
+def _store(body: bytes, path: Path, url: str) -> tuple[tuple[int, int], bool]:
     try:
         with Image.open(io.BytesIO(body)) as image:
             image.load()
-            size = image.size
+            # As Pillow found it, and not the publisher's own reader: who checks must not share a mistake with whom he checks.
+            size, is_marked = image.size, MADE_BY_A_MODEL in image.info.get("xmp", b"")
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
         raise BrokenPicture(f"{url}: {len(body)} bytes that do not decode: {error}") from error
     try:
@@ -72,7 +78,7 @@ def _store(body: bytes, path: Path, url: str) -> tuple[int, int]:
         path.write_bytes(body)
     except OSError as error:
         raise CannotSave(path, error) from error
-    return size
+    return size, is_marked
 
 
 def _segment(name: str) -> str:
@@ -101,3 +107,12 @@ def shortfalls(families: Sequence[str], saved: Sequence[SavedPicture]) -> list[s
         elif found != (size.width, size.height):
             problems.append(f"{family}/{name} is {found[0]}x{found[1]} and should be {size}")
     return problems
+
+
+def unmarked(saved: Sequence[SavedPicture]) -> list[str]:
+    """Which pictures do not say that a model made them, in sentences."""
+    return [
+        f"{item.picture.family}/{item.picture.name} does not say that a model made it"
+        for item in saved
+        if not item.is_marked
+    ]

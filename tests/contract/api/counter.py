@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI, Request
 
-from contract.api.doors import PillowInThisProcess
+from contract.api.doors import PaintsOver, PillowInThisProcess
 from imagetron_chassis.blobs.memory import InMemoryBlobs
 from imagetron_chassis.callback_tokens import CallbackTokens
 from imagetron_chassis.documents import Documents
@@ -18,6 +18,7 @@ from imagetron_chassis.outbox import Relay
 from imagetron_chassis.periodic import Periodic
 from imagetron_chassis.principals import Principal
 from imagetron_chassis.testing import FakeClock, RecordingPublisher
+from imagetron_contracts.families import BUILT_IN_TABLE, FamilyTable
 from imagetron_contracts.stages import FamilyMessage, Lane, ModelHealth
 from imagetron_gateway.adapters.audit import DocumentAudit
 from imagetron_gateway.adapters.catalogue import BUILT_IN, load_catalogue
@@ -26,11 +27,13 @@ from imagetron_gateway.adapters.inbox import DocumentInbox
 from imagetron_gateway.adapters.job_views import DocumentJobViews
 from imagetron_gateway.adapters.jobs import JOBS, DocumentJobs
 from imagetron_gateway.adapters.parents import BlobParents
+from imagetron_gateway.adapters.previews import PreviewsDrawnApart
 from imagetron_gateway.adapters.reports import RecentReports
 from imagetron_gateway.adapters.sources import DocumentSources
 from imagetron_gateway.adapters.specs import BlobSpecs
 from imagetron_gateway.api.admin import AdminDesk
 from imagetron_gateway.api.application import create_application
+from imagetron_gateway.api.crops import CropsDesk
 from imagetron_gateway.api.derived_jobs import DerivedJobs
 from imagetron_gateway.api.images import ImagesDesk
 from imagetron_gateway.api.imagine import ImagineDesk
@@ -48,7 +51,7 @@ from imagetron_gateway.domain.job import NO_POLICY, Job, Policy
 from imagetron_gateway.usecases import SAGA
 from imagetron_gateway.usecases.auditing import Auditor
 from imagetron_gateway.usecases.queueing import Backlog
-from support.builders import NOW, a_job_id, family_published, url_of
+from support.builders import NOW, a_job_id, published_as, url_of
 from support.operating import InMemoryDeadLetters, InMemoryEventTails
 from support.prompts import ScriptedPrompts
 
@@ -70,8 +73,9 @@ class Counter:
         redirects: bool = False,
         max_waiting: int = 1000,
         policy: Policy = NO_POLICY,
+        table: FamilyTable = BUILT_IN_TABLE,
     ) -> None:
-        self.policy = policy
+        self.policy, self.table = policy, table
         self.prompts = ScriptedPrompts()
         self.memory = InMemoryDocuments()
         self.jobs = DocumentJobs(documents or self.memory)
@@ -82,6 +86,8 @@ class Counter:
         self.sources = DocumentSources(self.memory, self.work, self.clock)
         self.inbox = DocumentInbox(self.memory, self.work)
         self.publisher = RecordingPublisher()
+        self.relay = Relay(self.jobs, self.publisher, self.clock)
+        self.drawer = PaintsOver()
         self.controls, self.audit = DocumentControls(self.memory), DocumentAudit(self.memory)
         self.letters, self.tails = InMemoryDeadLetters(), InMemoryEventTails()
         self.closed: str | None = None
@@ -91,14 +97,20 @@ class Counter:
         self.rounds = 0
         self._ids = 0
         self.application = self._application(stand_in, redirects=redirects)
-        transport = httpx.ASGITransport(self.application, raise_app_exceptions=False)
-        self.client = httpx.AsyncClient(transport=transport, base_url=BASE)
+        self._transport = httpx.ASGITransport(self.application, raise_app_exceptions=False)
+        self.client = httpx.AsyncClient(transport=self._transport, base_url=BASE)
+
+    def restart(self, table: FamilyTable) -> None:
+        """The same stores, behind an application that the operator has given another table of families."""
+        self.table = table
+        self._transport.app = self.application = self._application("preview", redirects=False)
 
     def _application(self, stand_in: str | None, *, redirects: bool) -> FastAPI:
         submissions = Submissions(
             jobs=self.jobs,
             models=ModelDesk(load_catalogue(BUILT_IN), self.reports, stand_in=stand_in),
             policy=self.policy,
+            table=self.table,
             backlog=Backlog(self.max_waiting, jobs=self.jobs, clock=self.clock),
             admission=self.admission,
             clock=self.clock,
@@ -147,12 +159,20 @@ class Counter:
                 jobs=self.jobs,
                 submissions=submissions,
                 specs=BlobSpecs(self.work),
-                outbox=Relay(self.jobs, self.publisher, self.clock),
+                outbox=self.relay,
                 presenter=presenter,
                 admission=admission,
                 clock=self.clock,
                 url_of=url_of,
                 why_closed=self._why_closed,
+            ),
+            crops=CropsDesk(
+                jobs=self.jobs,
+                previews=PreviewsDrawnApart(self.work, self.drawer),
+                outbox=self.relay,
+                clock=self.clock,
+                url_of=url_of,
+                base_url=BASE,
             ),
             admin=self._admin_desk(admission),
             pictures=PicturesDesk(jobs=self.jobs, url_of=url_of, public=None if redirects else self.public),
@@ -212,9 +232,10 @@ class Counter:
     async def publish(self, job_id: str, families: Iterable[str] | None = None) -> Job:
         """These families are published (all, if none is named), and their objects are in the public store."""
         job = await self.job(job_id)
-        messages = [family_published(job, family) for family in families or job.families]
+        messages = [published_as(job, family) for family in families or job.families]
         for file in (file for message in messages for image in message.images for file in image.files):
-            await self.public.put_if_absent(file.key, f"pixels of {file.key}".encode(), content_type="image/webp")
+            content_type = file.format.content_type
+            await self.public.put_if_absent(file.key, f"pixels of {file.key}".encode(), content_type=content_type)
         return await self.play(job_id, *messages)
 
     async def report(self, *reports: ModelHealth) -> None:

@@ -18,7 +18,10 @@ from imagetron_chassis.blobs.memory import InMemoryBlobs
 from imagetron_chassis.callback_tokens import CallbackTokens
 from imagetron_chassis.documents import Documents
 from imagetron_chassis.documents.memory import InMemoryDocuments
+from imagetron_chassis.errors import ChassisError
 from imagetron_chassis.outbox import Relay
+from imagetron_chassis.pictures.overlays import Overlay
+from imagetron_chassis.pictures.values import Picture, PictureLimits
 from imagetron_chassis.principals import Principal
 from imagetron_chassis.testing import FakeClock, RecordingPublisher
 from imagetron_contracts.media import Dimensions
@@ -56,6 +59,26 @@ class PillowInThisProcess:
         except (UnidentifiedImageError, OSError, SyntaxError) as error:
             raise PictureRefused("the picture cannot be read") from error
         return Pixels(pixels, size, sha256(pixels).hexdigest())
+
+
+class PaintsOver:
+    """Draws nothing, and remembers what it should have drawn: the copy is as grey as the render was large."""
+
+    def __init__(self) -> None:
+        self.ordered: list[tuple[bytes, Dimensions, Overlay]] = []
+        self.refusal: ChassisError | None = None
+
+    async def drawn(
+        self, data: bytes, size: Dimensions, overlay: Overlay, *, most_side: int, limits: PictureLimits
+    ) -> Picture:
+        assert len(data) <= limits.max_bytes
+        if self.refusal:
+            raise self.refusal
+        self.ordered.append((data, size, overlay))
+        scale = min(1.0, most_side / max(size.width, size.height))
+        copy = Dimensions(width=round(size.width * scale), height=round(size.height * scale))
+        pixels = bytes(3 * copy.width * copy.height)
+        return Picture(pixels, copy, sha256(pixels).hexdigest())
 
 
 class Doors:

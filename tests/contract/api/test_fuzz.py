@@ -38,6 +38,35 @@ generations = st.fixed_dictionaries(
         "extra": values,
     },
 )
+shares = st.floats(-0.1, 1.1) | numbers | values
+boxes = st.fixed_dictionaries({}, optional=dict.fromkeys(["left", "top", "right", "bottom", "extra"], shares))
+subjects = {
+    "safeZone": boxes | values,
+    "focalPoint": st.fixed_dictionaries({}, optional={"x": shares, "y": shares}) | values,
+    "misfit": st.sampled_from(["cut", "pad", "borrow"]) | values,
+}
+crops = st.fixed_dictionaries(
+    {},
+    optional={
+        **subjects,
+        "families": st.dictionaries(
+            st.sampled_from([*FAMILIES, "facebook"]) | texts, st.fixed_dictionaries({}, optional=subjects), max_size=3
+        )
+        | values,
+        "extra": values,
+    },
+)
+watermarks = st.fixed_dictionaries({}, optional={"text": texts | values, "placement": st.just("tiled") | values})
+outputs = st.fixed_dictionaries(
+    {},
+    optional={
+        "formats": st.lists(st.sampled_from(["webp", "jpeg", "png", "avif"]) | values, max_size=5) | values,
+        "profile": st.sampled_from(["quality", "fast"]) | values,
+        "watermark": watermarks | values,
+        "embedPrompt": st.booleans() | values,
+        "extra": values,
+    },
+)
 bodies = st.fixed_dictionaries(
     {},
     optional={
@@ -45,12 +74,20 @@ bodies = st.fixed_dictionaries(
         "category": st.sampled_from(["marketing/seo", "x"]) | values,
         "families": st.lists(st.sampled_from([*FAMILIES, "facebook"]) | values, max_size=6) | values,
         "generation": generations | values,
+        "output": outputs | values,
+        "crop": crops | values,
         "isDxJob": st.booleans() | values,
         "$ne": values,
     },
 )
 # A valid body with some places overwritten gets further than a random one.
 near_misses = st.builds(lambda changes, inner: a_variation_request(inner) | changes, bodies, generations)
+# And one that only says more.
+options = st.builds(
+    lambda output, crop: a_variation_request(output=output, crop=crop),
+    outputs | st.just({}),
+    crops | st.just({}),
+)
 
 
 async def post(counter: Counter, content: bytes) -> int:
@@ -67,7 +104,7 @@ async def post(counter: Counter, content: bytes) -> int:
     return answer.status_code
 
 
-@given(bodies | near_misses | values)
+@given(bodies | near_misses | options | values)
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_json_is_answered_in_json_and_never_as_our_fault(body):
     asyncio.run(post(COUNTER, json.dumps(body).encode()))

@@ -45,6 +45,15 @@ async def test_a_default_that_is_said_is_the_same_request_as_one_that_is_not(cou
     assert (await counter.job(job_id)).families["square"].attempt == 2
 
 
+async def test_a_request_keeps_its_fingerprint_when_the_api_learns_new_options(counter):
+    """While gateways of two versions answer, and long after: a request that was sent before is still known."""
+    answer = await counter.submit(a_variation_request(), Idempotency_Key=KEY)
+
+    known = (await counter.job(answer.json()["id"])).idempotency
+    assert known is not None
+    assert known.fingerprint == "34b2745f0ba5b1dd97f1d0c8beb23088942733031a8b1540e7b39e4a64fdc04e"
+
+
 async def test_a_parameter_that_is_said_is_not_the_models_default(counter):
     """Zero stands for "the model's own" in our schema, and is a value of its own when a caller says it."""
     body = a_variation_request({"model": "turbo"})

@@ -34,8 +34,8 @@ async def counter(counter: Counter) -> Counter:
     return counter
 
 
-async def submitted(counter: Counter, *families: str, generation: dict[str, Any] | None = None) -> str:
-    answer = await counter.submit(a_variation_request(generation, families=list(families or ("square",))))
+async def submitted(counter: Counter, *families: str, generation: dict[str, Any] | None = None, **fields: Any) -> str:
+    answer = await counter.submit(a_variation_request(generation, families=list(families or ("square",)), **fields))
     assert answer.status_code == 202, answer.text
     return str(answer.json()["id"])
 
@@ -186,6 +186,41 @@ async def test_where_the_render_has_expired_the_published_master_is_taken(counte
     assert source is not None
     assert source.key == f"sources/{image}/master"
     assert (await counter.work.get(source.key)).startswith(b"pixels of ")
+
+
+async def test_of_a_master_in_several_formats_one_is_taken_that_workers_read(counter):
+    image = await made(counter, keeps_render=False, output={"formats": ["avif", "jpeg"]})
+
+    source = (await spec_of(counter, await derived(counter, image, "vary"))).source
+
+    assert source is not None
+    assert (await counter.work.get(source.key)).endswith(b".jpg")
+
+
+async def test_a_master_that_no_worker_reads_is_none(counter):
+    image = await made(counter, keeps_render=False, output={"formats": ["avif"]})
+
+    problem = the_problem(await counter.submit({}, f"{IMAGES}/{image}/vary"), 409, "not-allowed")
+
+    assert problem["detail"] == f"the pixels of {image} are no longer kept"
+
+
+async def test_a_watermark_is_never_varied_or_enlarged(counter):
+    image = await made(counter, keeps_render=False, output={"watermark": {"text": "example.com"}})
+
+    for verb in ("vary", "upscale"):
+        problem = the_problem(await counter.submit({}, f"{IMAGES}/{image}/{verb}"), 409, "not-allowed")
+
+        assert problem["detail"] == f"the render of {image} is no longer kept, and its files carry a watermark"
+
+
+async def test_while_its_render_is_kept_a_watermarked_image_can_be_varied(counter):
+    image = await made(counter, output={"watermark": {"text": "example.com"}})
+
+    source = (await spec_of(counter, await derived(counter, image, "vary"))).source
+
+    assert source is not None
+    assert source.key.endswith("/render")
 
 
 async def test_an_image_whose_pixels_are_gone_altogether_cannot_be_varied(counter):

@@ -22,8 +22,9 @@ class VanishingBlobs(InMemoryBlobs):
         return info
 
 
-async def published(counter: Counter, *families: str) -> str:
-    accepted = (await counter.submit(a_variation_request(families=list(families or FAMILIES)))).json()
+async def published(counter: Counter, *families: str, formats: tuple[str, ...] = ("webp",)) -> str:
+    body = a_variation_request(families=list(families or FAMILIES), output={"formats": list(formats)})
+    accepted = (await counter.submit(body)).json()
     await counter.publish(accepted["id"])
     return str(accepted["id"])
 
@@ -188,6 +189,102 @@ async def test_an_object_that_is_removed_while_it_is_served_is_not_found():
         key = public_key(await published(counter, "square"), "square", "profile")
 
         the_problem(await counter.get(f"/cdn/{key}"), 404)
+
+
+@pytest.mark.parametrize(
+    ("accept", "form"),
+    [
+        (None, "webp"),
+        ("*/*", "webp"),
+        ("image/jpeg", "jpeg"),
+        ("image/jpeg;q=0.4, image/png;q=0.9", "png"),
+        ("text/html,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8", "avif"),
+        ("image/gif", "webp"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_name_gives_the_format_that_the_reader_wants_and_says_what_it_depends_on(counter, method, accept, form):
+    await published(counter, "square", formats=("webp", "jpeg", "png", "avif"))
+    # The client's own default is taken away, not answered.
+    counter.client.headers.pop("accept")
+    answer = await counter.client.request(method, f"{ALIAS}/profile", headers={"Accept": accept} if accept else {})
+
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == f"image/{form}"
+    assert answer.headers["ETag"] == '"square-profile-0-r1' + ("" if form == "webp" else f"-{form}") + '"'
+    assert answer.headers["Vary"] == "Accept"
+
+
+async def test_several_accept_headers_are_one(counter):
+    await published(counter, "square", formats=("webp", "jpeg", "png"))
+    headers = [("Accept", "image/png;q=0.3"), ("Accept", "image/jpeg")]
+
+    assert (await counter.client.get(f"{ALIAS}/square", headers=headers)).headers["Content-Type"] == "image/jpeg"
+
+
+async def test_a_reader_that_has_one_format_is_sent_another_one(counter):
+    await published(counter, "square", formats=("webp", "jpeg"))
+    webp = (await counter.get(f"{ALIAS}/square", Accept="image/webp")).headers["ETag"]
+
+    known = await counter.get(f"{ALIAS}/square", Accept="image/webp", If_None_Match=webp)
+    other = await counter.get(f"{ALIAS}/square", Accept="image/jpeg", If_None_Match=webp)
+
+    assert (known.status_code, known.headers["Vary"], known.headers["ETag"]) == (304, "Accept", webp)
+    assert (other.status_code, other.headers["Content-Type"]) == (200, "image/jpeg")
+
+
+async def test_a_picture_in_one_format_depends_on_nothing(counter):
+    await published(counter, "square")
+    answer = await counter.get(f"{ALIAS}/square", Accept="image/jpeg")
+
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/webp")
+    assert "Vary" not in answer.headers
+
+
+async def test_a_format_that_is_named_is_exact_whatever_the_reader_wants(counter):
+    job_id = await published(counter, "square", formats=("webp", "jpeg"))
+    answer = await counter.get(f"{ALIAS}/square?format=jpeg", Accept="image/webp")
+
+    assert answer.headers["Content-Type"] == "image/jpeg"
+    assert answer.content == f"pixels of {job_id}/square-square-0-r1-jpeg.jpg".encode()
+    assert "Vary" not in answer.headers
+
+
+async def test_a_format_that_is_not_there_is_not_found_and_one_that_does_not_exist_is_refused(counter):
+    await published(counter, "square", formats=("webp", "jpeg"))
+
+    problem = the_problem(await counter.get(f"{ALIAS}/profile?format=avif"), 404, "not-found")
+    assert problem["detail"] == "profile is published as webp, jpeg, not as avif"
+    problem = the_problem(await counter.get(f"{ALIAS}/profile?format=gif"), 422, "invalid-request")
+    assert problem["errors"] == [{"pointer": "?format", "detail": "must be 'webp', 'png', 'jpeg' or 'avif'"}]
+
+
+async def test_a_redirect_to_the_cdn_depends_on_the_reader_too():
+    async with opened(Counter(redirects=True)) as counter:
+        job_id = await published(counter, "square", formats=("webp", "jpeg"))
+        answer = await counter.get(f"{ALIAS}/square", Accept="image/jpeg")
+        known = await counter.get(f"{ALIAS}/square", Accept="image/jpeg", If_None_Match=answer.headers["ETag"])
+
+    assert (answer.status_code, answer.headers["Vary"]) == (302, "Accept")
+    assert answer.headers["Location"] == f"{CDN}/{job_id}/square-square-0-r1-jpeg.jpg"
+    assert (known.status_code, known.headers["Vary"]) == (304, "Accept")
+
+
+async def test_a_variation_lists_every_file_under_an_address_that_leads_to_it(counter):
+    job_id = await published(counter, "square", formats=("webp", "jpeg"))
+    shown = (await counter.get(f"/api/images/variations/{job_id}")).json()["derivatives"]
+
+    assert [(file["name"], file["format"]) for file in shown[:4]] == [
+        *(("square", "webp"), ("square", "jpeg"), ("og-image", "webp"), ("og-image", "jpeg")),
+    ]
+    assert shown[0]["aliasUrl"].endswith(f"{ALIAS}/square")
+    assert shown[3]["aliasUrl"].endswith(f"{ALIAS}/square.og-image?format=jpeg")
+    for file in shown:
+        answer = await counter.get(file["aliasUrl"])
+        assert (answer.headers["Content-Type"], answer.headers["ETag"]) == (
+            f"image/{file['format']}",
+            f'"{file["digest"]}"',
+        )
 
 
 async def test_a_failed_familys_names_have_no_picture(counter):

@@ -251,7 +251,7 @@ async def test_a_lone_surrogate_as_a_fields_name_is_refused(counter):
 async def test_all_problems_are_told_at_once(counter):
     body = {
         "name": "models",
-        "families": ["circle", "square", "hexagon"],
+        "families": [1, "square", None],
         "generation": {"prompt": "", "seed": -1, "steps": 3, "guidanceScale": "7"},
         "isDxJob": "yes",
         "owner": "root",
@@ -264,6 +264,14 @@ async def test_all_problems_are_told_at_once(counter):
         *("/generation/prompt", "/generation/seed", "/generation/steps", "/generation/guidanceScale"),
     )
     assert problem["detail"] == "10 problems in the request; nothing was stored"
+
+
+async def test_all_that_does_not_exist_here_is_told_at_once(counter):
+    body = a_variation_request({"model": "dalle"}, families=["circle", "square", "hexagon"])
+    await refused(counter, body, "/families/0", "/families/2", "/generation/model")
+
+    body = a_variation_request({"inferenceSteps": 99}, families=["circle"])
+    await refused(counter, body, "/families/0", "/generation/inferenceSteps")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from PIL import Image
 from imagetron_cli.embedded.ports import Ports, is_free
 from integration.cli.processes import naming
 from support.eventually import eventually_sync
+from support.exiftool import MADE_BY_A_MODEL, read_by_exiftool
 
 ENVIRONMENT = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
 
@@ -164,6 +165,10 @@ def test_the_demo_makes_and_checks_everything(tmp_path):
     assert status == 0, output
     assert "stack ready in" in output
     assert output.count("FAMILY_COMPLETED") == 8
+    assert "every picture says that a model made it" in output
+    pictures = [path for path in (tmp_path / "out").rglob("*.*") if path.name != "contact-sheet.png"]
+    assert f"All {len(pictures)} pictures" in output
+    assert read_by_exiftool(pictures) == {path: {"DigitalSourceType": MADE_BY_A_MODEL} for path in pictures}
     with Image.open(tmp_path / "out" / "contact-sheet.png") as sheet:
         assert sheet.width > 1000
 

@@ -10,6 +10,7 @@ from imagetron_chassis.blobs.filesystem import FilesystemBlobs
 from imagetron_chassis.blobs.s3 import S3Blobs
 from imagetron_chassis.errors import UnknownOutcome
 from imagetron_contracts.stages import ObjectsDiscarded
+from imagetron_publisher.adapters.unsigned import Unsigned
 from imagetron_publisher.usecases import discard_objects, publish_family
 from support.s3 import moto_s3  # noqa: F401 - a fixture, asked for by name
 from unit.publisher.families import JOB, an_image, derivatives_rendered, put_derived
@@ -58,7 +59,9 @@ async def public(request, tmp_path):
 
 
 async def publish(message, work, public):
-    return await publish_family(message, tries=1, work=work, public=public, copies=asyncio.Semaphore(4))
+    return await publish_family(
+        message, tries=1, work=work, public=public, signer=Unsigned(), copies=asyncio.Semaphore(4)
+    )
 
 
 async def test_every_announced_file_is_there_byte_for_byte_and_says_how_long_it_may_be_kept(work, public):

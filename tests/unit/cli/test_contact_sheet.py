@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from PIL import Image, ImageChops
 
@@ -17,7 +19,7 @@ def saved(tmp_path):
             name = family if index == 0 else f"derivative-{index}"
             path = tmp_path / f"{family}-{name}.webp"
             Image.new("RGB", size, colour).save(path)
-            made.append(SavedPicture(Picture.model_validate(a_picture(family, name)), path, size))
+            made.append(SavedPicture(Picture.model_validate(a_picture(family, name)), path, size, is_marked=True))
         return made
 
     return make
@@ -54,8 +56,8 @@ def test_pictures_keep_their_proportions(saved):
 
 def test_labels_differ_when_names_or_sizes_differ(saved):
     blue = saved("square", (512, 512))
-    renamed = [SavedPicture(item.picture.model_copy(update={"name": "profile"}), item.path, item.size) for item in blue]
-    resized = [SavedPicture(item.picture, item.path, (256, 256)) for item in blue]
+    renamed = [replace(item, picture=item.picture.model_copy(update={"name": "profile"})) for item in blue]
+    resized = [replace(item, size=(256, 256)) for item in blue]
 
     sheets = [draw_contact_sheet({"beach": items}).tobytes() for items in (blue, renamed, resized)]
 

@@ -11,7 +11,7 @@ from unit.cli.answers import a_picture
 
 
 def test_the_first_request_is_the_marketing_platforms_own_example():
-    assert ORDERS[0].model_dump(mode="json", by_alias=True) == {
+    assert ORDERS[0].model_dump(mode="json", by_alias=True, exclude_none=True) == {
         "name": "hero-sunset-beach",
         "category": "marketing/seo",
         "families": ["square", "landscape", "facebook-og"],
@@ -51,7 +51,7 @@ def test_every_event_line_says_which_variation_it_is_of():
 
 def test_files_are_listed_where_they_lie(tmp_path):
     picture = Picture.model_validate(a_picture())
-    saved = [SavedPicture(picture, tmp_path / "beach" / "square" / "square.webp", (1024, 1024))]
+    saved = [SavedPicture(picture, tmp_path / "beach" / "square" / "square.webp", (1024, 1024), is_marked=True)]
 
     assert files_list("beach", saved, tmp_path).plain.split() == [
         "beach",

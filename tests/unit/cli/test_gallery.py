@@ -1,14 +1,24 @@
+import io
+from dataclasses import replace
+from pathlib import Path
+
 import httpx
 import pytest
+from PIL import Image
 
 from imagetron_cli.api import Gateway, Picture, Variation
-from imagetron_cli.gallery import BrokenPicture, SavedPicture, expected_pictures, save_pictures, shortfalls
+from imagetron_cli.gallery import BrokenPicture, SavedPicture, expected_pictures, save_pictures, shortfalls, unmarked
 from unit.cli.answers import a_picture, a_variation, webp
 
 
 def saved_as_promised(*families: str) -> list[SavedPicture]:
     return [
-        SavedPicture(Picture.model_validate(a_picture(family, name)), path=None, size=(size.width, size.height))  # type: ignore[arg-type]
+        SavedPicture(
+            Picture.model_validate(a_picture(family, name)),
+            path=Path(f"{family}-{name}.webp"),
+            size=(size.width, size.height),
+            is_marked=True,
+        )
         for (family, name), size in expected_pictures(families).items()
     ]
 
@@ -29,7 +39,7 @@ def test_nothing_falls_short_when_every_picture_has_its_size():
 
 def test_a_missing_picture_and_a_wrong_size_are_told():
     saved = [item for item in saved_as_promised("square") if item.picture.name != "profile"]
-    saved[0] = SavedPicture(saved[0].picture, saved[0].path, (1024, 1023))
+    saved[0] = replace(saved[0], size=(1024, 1023))
 
     assert shortfalls(["square"], saved) == [
         "square/square is 1024x1023 and should be 1024x1024",
@@ -58,3 +68,34 @@ async def test_the_size_is_measured_not_believed(tmp_path):
         [saved] = await save_pictures(gateway, variation, tmp_path)
 
     assert saved.size == (10, 20)
+
+
+def made_by(source_type: str) -> bytes:
+    body = io.BytesIO()
+    xmp = f'<r:Description xmlns:i="http://iptc.org/" i:DigitalSourceType="{source_type}"/>'
+    Image.new("RGB", (10, 20)).save(body, "WEBP", xmp=xmp.encode())
+    return body.getvalue()
+
+
+VOCABULARY = "http://cv.iptc.org/newscodes/digitalsourcetype"
+
+
+async def test_a_picture_that_does_not_say_that_a_model_made_it_is_told_and_one_that_does_is_not(tmp_path):
+    bodies = {
+        "square": made_by(f"{VOCABULARY}/trainedAlgorithmicMedia"),
+        "og-image": made_by(f"{VOCABULARY}/digitalCapture"),
+        "profile": webp((10, 20)),
+    }
+    variation = Variation.model_validate(a_variation("complete", [a_picture("square", name) for name in bodies]))
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        name = request.url.path.removeprefix("/cdn/square-").removesuffix(".webp")
+        return httpx.Response(200, content=bodies[name])
+
+    async with Gateway("http://gateway", transport=httpx.MockTransport(answer)) as gateway:
+        saved = await save_pictures(gateway, variation, tmp_path)
+
+    assert unmarked(saved) == [
+        "square/og-image does not say that a model made it",
+        "square/profile does not say that a model made it",
+    ]

@@ -9,15 +9,19 @@ from typer.testing import CliRunner
 
 from imagetron_cli.__main__ import app
 from imagetron_cli.api import Generation, Order
-from imagetron_cli.commands.generate import Outcome, carry_out, name_from
+from imagetron_cli.commands.generate import Outcome, carry_out, name_from, output_from
+from imagetron_contracts import ImageFormat
+from imagetron_contracts.spec import Placement, Profile
 from unit.cli.answers import PROBLEM, a_gateway, a_picture, a_variation
 
 ORDER = Order(name="beach", category="general", families=("square",), generation=Generation(prompt="a beach"))
 
 
-async def outcome(transport: httpx.AsyncBaseTransport, *, out=None, console: Console | None = None) -> Outcome:
+async def outcome(
+    transport: httpx.AsyncBaseTransport, *, out=None, console: Console | None = None, order: Order = ORDER
+) -> Outcome:
     return await carry_out(
-        ORDER,
+        order,
         url="http://gateway",
         out=out,
         console=console or Console(file=io.StringIO()),
@@ -114,6 +118,59 @@ async def test_what_was_not_asked_for_is_left_to_the_gateway():
         "generation": {"prompt": "a beach"},
         "isDxJob": False,
     }
+
+
+async def test_what_was_asked_of_the_files_is_told_to_the_gateway():
+    transport, bodies = a_gateway([a_variation("complete")])
+    asked = output_from(
+        [ImageFormat.AVIF, ImageFormat.WEBP], Profile.FAST, "(c) 2026", Placement.TILED, embeds_prompt=True
+    )
+
+    await outcome(transport, order=ORDER.model_copy(update={"output": asked}))
+
+    assert bodies[0]["output"] == {
+        "formats": ["avif", "webp"],
+        "profile": "fast",
+        "watermark": {"text": "(c) 2026", "placement": "tiled"},
+        "embedPrompt": True,
+    }
+
+
+async def test_of_the_files_too_only_what_was_asked_is_told():
+    transport, bodies = a_gateway([a_variation("complete")])
+    asked = output_from(None, None, "(c) 2026", None, embeds_prompt=False)
+
+    await outcome(transport, order=ORDER.model_copy(update={"output": asked}))
+
+    assert bodies[0]["output"] == {"watermark": {"text": "(c) 2026"}}
+    assert output_from(None, None, None, None, embeds_prompt=False) is None
+
+
+async def test_one_picture_in_several_formats_is_saved_in_all_of_them(tmp_path):
+    pictures = [a_picture(format="avif"), a_picture(format="webp")]
+    transport, _ = a_gateway([a_variation("complete", pictures)])
+
+    await outcome(transport, out=tmp_path)
+
+    assert sorted(path.name for path in tmp_path.rglob("square.*")) == ["square.avif", "square.webp"]
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--format", "gif"], "--format"),
+        (["--profile", "slow"], "--profile"),
+        (["--watermark", "mine", "--placement", "middle"], "--placement"),
+        (["--placement", "centre"], "--watermark"),
+    ],
+    ids=str,
+)
+def test_options_of_the_files_that_nobody_knows_are_bad_input_before_anything_is_submitted(options, named, tmp_path):
+    answer = CliRunner().invoke(app, ["generate", "a beach", "--out", str(tmp_path / "out"), *options])
+
+    assert answer.exit_code == Outcome.BAD_INPUT
+    assert named in answer.output
+    assert not (tmp_path / "out").exists()
 
 
 async def test_for_machines_there_is_one_json_object_and_nothing_else(capsys, tmp_path):

@@ -1,12 +1,15 @@
-"""The table of families, number by number, and what a picture's name means."""
+"""The built-in table of families, number by number; what any table must be; and what a picture's name means."""
 
 import pytest
+from pydantic import ValidationError
 
 from imagetron_contracts.families import (
+    BUILT_IN_TABLE,
     FAMILIES,
     AmbiguousName,
     Derivative,
     Family,
+    FamilyTable,
     PictureName,
     UnknownFamily,
     family_named,
@@ -29,6 +32,12 @@ DERIVATIVES = {
     "facebook-og": {"link-preview": "1200x628", "linkedin": "1200x627"},
 }
 ALL = tuple(MASTERS)
+
+
+def row(name: str, *derivatives: str, aliases: tuple[str, ...] = ()) -> Family:
+    size = Dimensions(width=10, height=10)
+    cut = tuple(Derivative(name=item, size=size) for item in derivatives)
+    return Family(name=name, ratio="1:1", master=size, derivatives=cut, aliases=aliases)
 
 
 def test_the_families_are_these_five():
@@ -61,6 +70,62 @@ def test_an_unknown_family_is_refused_with_the_names_that_exist(name):
         family_named(name)
 
     assert str(refusal.value) == (f"unknown family {name!r}: use one of square, landscape, portrait, hero, facebook-og")
+
+
+def test_the_built_in_table_has_these_families_and_no_others():
+    assert BUILT_IN_TABLE.names == ALL
+    assert BUILT_IN_TABLE.named("social") == FAMILIES["facebook-og"]
+
+
+@pytest.mark.parametrize(("name", "meant"), [("social", "facebook-og"), ("square", "square"), ("circle", "circle")])
+def test_an_alias_is_written_as_the_name_and_anything_else_stays(name, meant):
+    assert BUILT_IN_TABLE.canonical(name) == meant
+
+
+def test_another_table_refuses_with_its_own_names():
+    table = FamilyTable(families=(row("pin", aliases=("post",)), row("banner")))
+
+    assert table.named("post").name == "pin"
+    with pytest.raises(UnknownFamily, match=r"^unknown family 'square': use one of pin, banner$"):
+        table.named("square")
+
+
+@pytest.mark.parametrize(("names", "default"), [(("pin", "square"), "square"), (("pin", "banner"), "pin")])
+def test_who_names_no_family_gets_square_or_else_the_first(names, default):
+    assert FamilyTable(families=tuple(row(name) for name in names)).default == default
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ((row("pin"), row("pin")), "'pin' is said 2 times among the families' names and aliases"),
+        ((row("pin"), row("Pin")), "'pin' is said 2 times"),
+        ((row("pin", aliases=("post",)), row("post")), "'post' is said 2 times"),
+        ((row("pin", aliases=("pin",)),), "'pin' is said 2 times"),
+        ((row("pin", "card", "CARD"),), "pin has 2 derivatives 'card'; each needs a name of its own there"),
+        ((row("pin", "Pin"),), "pin has a derivative 'pin', which is the name of its master; call it otherwise"),
+        ((row("pin", "post", aliases=("post",)),), "pin has a derivative 'post', which is the name of its master"),
+    ],
+)
+def test_a_name_that_could_mean_two_things_is_refused(rows, said):
+    with pytest.raises(ValidationError) as refusal:
+        FamilyTable(families=rows)
+
+    assert said in str(refusal.value)
+
+
+def test_everything_that_is_wrong_with_a_table_is_said_at_once():
+    with pytest.raises(ValidationError, match=r"'pin' is said 2 times.*; pin has 2 derivatives 'card'"):
+        FamilyTable(families=(row("pin", "card", "card"), row("pin")))
+
+
+def test_a_table_has_a_family():
+    with pytest.raises(ValidationError, match="at least 1"):
+        FamilyTable(families=())
+
+
+def test_two_families_may_have_a_derivative_of_one_name_and_one_may_have_the_name_of_another_family():
+    assert FamilyTable(families=(row("pin", "card", "banner"), row("banner", "card"))).names == ("pin", "banner")
 
 
 @pytest.mark.parametrize("name", MASTERS)

@@ -61,6 +61,7 @@ def test_the_public_names_are_these():
         *("Envelope", "Message", "UnreadableMessage", "Value", "decode"),
         *("FamilyCompleted", "FamilyFailed", "PublishedImage", "VariationCancelled", "VariationCompleted"),
         *("VariationEvent", "VariationFailed", "VariationPartial", "VariationStarted"),
+        *("BUILT_IN_TABLE", "FamilyTable"),
         *("AmbiguousName", "Derivative", "Family", "PictureName", "UnknownFamily", "family_named", "picture_named"),
         *("Dimensions", "Exchange", "FailureCode", "ImageFormat", "JobId", "Stage", "event_id", "new_job_id"),
     }

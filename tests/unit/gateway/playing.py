@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from imagetron_contracts.message import Message
-from imagetron_contracts.stages import FamilyMessage, FamilyRequested
+from imagetron_contracts.stages import DerivativesRequested, FamilyMessage, FamilyRequested
 from imagetron_gateway.domain import commands, saga
 from imagetron_gateway.domain.decisions import Decision, Emission
 from imagetron_gateway.domain.job import Job, JobStatus
@@ -48,6 +48,10 @@ class Play:
         self._follow(commands.retry(self.job, self.now, families))
         return self
 
+    def cut_again(self, family: str = "square", **said: Any) -> "Play":
+        self._follow(commands.cut_again(self.job, family, said, self.now))
+        return self
+
     def cancel(self, expected: JobStatus | None = None) -> "Play":
         self._follow(commands.cancel(self.job, self.now, url_of, expected))
         return self
@@ -72,6 +76,10 @@ class Play:
     @property
     def requests(self) -> list[FamilyRequested]:
         return [emission.message for emission in self.emissions if isinstance(emission.message, FamilyRequested)]
+
+    @property
+    def cuttings(self) -> list[DerivativesRequested]:
+        return [emission.message for emission in self.emissions if isinstance(emission.message, DerivativesRequested)]
 
     def event(self, event_type: str) -> dict[str, Any]:
         """The only event of this type, as subscribers read it."""

@@ -12,16 +12,16 @@ def test_url_safe_names_are_accepted(name):
     assert objection_to(name) is None
 
 
-@pytest.mark.parametrize("name", ["variations", "health", "models", "jobs", "imagine", "sources"])
+@pytest.mark.parametrize("name", ["variations", "health", "models", "families", "jobs", "imagine", "sources"])
 @pytest.mark.parametrize("written", [str.lower, str.upper, str.title])
 def test_words_of_the_api_are_reserved_in_any_letter_case(name, written):
     assert objection_to(written(name)) == (
-        "is reserved; these words cannot be names: health, imagine, jobs, models, sources, variations"
+        "is reserved; these words cannot be names: families, health, imagine, jobs, models, sources, variations"
     )
 
 
-def test_the_reserved_words_are_these_six():
-    assert len(RESERVED) == 6
+def test_the_reserved_words_are_these_seven():
+    assert len(RESERVED) == 7
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """The saga under everything at once: random admission, messages in any order and number, lost ones, time, and people who
-cancel, retry, regenerate and reseed.
+cancel, retry, regenerate, reseed and cut again.
 
 Invariants: an end is left only when somebody asks, the sequence is dense, every event fits the document, each end is told
-once, derived fields never drift. IMAGETRON_TEST_EXAMPLES and IMAGETRON_TEST_STEPS make it longer.
+once, cutting again moves nothing but files, derived fields never drift. IMAGETRON_TEST_EXAMPLES and IMAGETRON_TEST_STEPS make
+it longer.
 """
 
 import os
@@ -14,14 +15,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from imagetron_contracts.crops import Misfit
 from imagetron_contracts.failures import FailureCode, Stage
 from imagetron_contracts.families import FAMILIES
-from imagetron_contracts.stages import FamilyMessage, FamilyRequested, Lane
-from imagetron_gateway.domain import commands, saga
+from imagetron_contracts.stages import DerivativesRequested, FamilyMessage, FamilyRequested, Lane
+from imagetron_gateway.domain import commands, recutting, saga
 from imagetron_gateway.domain.decisions import Decision, Emission
 from imagetron_gateway.domain.job import (
     HISTORY_LIMIT,
+    Family,
     FamilyStatus,
+    Image,
     ImageStatus,
     Job,
     JobStatus,
@@ -69,6 +73,7 @@ class Told:
     run: int
     family: str | None
     attempt: int | None
+    derivation: int | None
 
     @property
     def is_end(self) -> bool:
@@ -84,6 +89,8 @@ class Saga(RuleBasedStateMachine):
         self.heard: list[FamilyMessage] = []
         self.asked: list[FamilyRequested] = []
         """In the broker: work that a worker may do, do twice, or never see."""
+        self.cuttings: list[DerivativesRequested] = []
+        """Everything that was ever to be cut again."""
         self.told: list[Told] = []
         self.run = 0
         """How often this revision has gone on after an end, because somebody retried."""
@@ -93,7 +100,7 @@ class Saga(RuleBasedStateMachine):
     @initialize(
         images=st.lists(st.integers(1, MAX_IMAGES), min_size=1, max_size=3),
         budget=st.sampled_from([10, 400]),
-        past=st.sampled_from(["none", "regenerated", "retried"]),
+        past=st.sampled_from(["none", "regenerated", "retried", "cut again", "cut again and retried"]),
         failed=st.sets(families, min_size=1),
     )
     def submit(self, images, budget, past, failed):
@@ -103,7 +110,14 @@ class Saga(RuleBasedStateMachine):
         if past == "none":
             return
         for family in range(len(images)):
-            self.finish(family, {0} if past == "retried" and family in {0, *failed} else set())
+            if past.startswith("cut again"):
+                self.render(family)
+            self.finish(family, {0} if past.endswith("retried") and family in {0, *failed} else set())
+        if past.startswith("cut again"):
+            for name in self.ready():
+                self.follow(commands.cut_again(self.job, name, {}, self.now))
+        if past == "cut again":
+            return
         if past == "regenerated":
             self.follow(commands.regenerate(self.job, self.now), is_explicit=True)
         else:
@@ -121,6 +135,12 @@ class Saga(RuleBasedStateMachine):
         sent, kept = self.job.outbox[:count], self.job.outbox[count:]
         self.job = self.job.model_copy(update={"outbox": kept})
         self.asked += [FamilyRequested.model_validate_json(entry.body) for entry in sent if entry.body]
+
+    def render(self, family):
+        """All renders of a family are known."""
+        self.admit(family)
+        indexes = [image.index for image in self.job.families[self.name_of(family)].images]
+        self.hear(renders_generated(self.job, indexes=indexes, **self.work_of(family, 0, 0)))
 
     @precondition(lambda self: self.asked)
     @rule(data=st.data())
@@ -186,6 +206,44 @@ class Saga(RuleBasedStateMachine):
         work = self.work_of(family, revisions, attempts)
         self.hear(stage_failed(self.job, indexes=wanted, stage=stage, code=code, **work))
 
+    @precondition(lambda self: self.ready())
+    @rule(misfit=st.none() | st.sampled_from(Misfit), data=st.data())
+    def cut_again(self, misfit, data):
+        name = data.draw(st.sampled_from(self.ready()))
+        before = self.job
+        self.follow(commands.cut_again(before, name, {"misfit": misfit}, self.now))
+        assert self.job.families[name].derivation == before.families[name].derivation + 1
+        assert name in recutting.under_way(self.job)
+
+    @precondition(lambda self: self.cuttings)
+    @rule(
+        make=st.sampled_from([derivatives_rendered, family_published, family_published, stage_failed]),
+        bad=some,
+        good=indexes,
+        data=st.data(),
+    )
+    def answer(self, make, bad, good, data):
+        """Mostly to the newest cutting again, as workers do; or to one that was superseded, of some images, of others."""
+        live = [request for request in self.cuttings if self.is_live(request)]
+        request = data.draw(st.sampled_from(live or self.cuttings) | st.sampled_from(self.cuttings))
+        work = {name: getattr(request, name) for name in ("family", "revision", "attempt", "derivation")}
+        if make is not stage_failed:
+            work["bad"] = dict.fromkeys(bad, FailureCode.RENDER_UNREADABLE)
+        before = self.job
+        self.hear(make(self.job, indexes=good - bad, **work))
+        self.only_files_moved(before.families[request.family], self.job.families[request.family])
+        assert self.job.cost == before.cost
+        assert self.job.status is before.status
+
+    @staticmethod
+    def only_files_moved(before: Family, after: Family) -> None:
+        moving = {"images", "recut"}
+        assert after.model_dump(exclude=moving) == before.model_dump(exclude=moving)
+        for was, now in zip(before.images, after.images, strict=True):
+            assert now.model_dump(exclude={"files", "detection"}) == was.model_dump(exclude={"files", "detection"})
+            if now.files != was.files:
+                assert all(file.key.endswith(f"-d{after.derivation}.webp") for file in now.files)
+
     @precondition(lambda self: self.heard)
     @rule(data=st.data())
     def hear_again(self, data):
@@ -198,6 +256,7 @@ class Saga(RuleBasedStateMachine):
     @rule()
     def check(self):
         checks = [family.check_at for family in self.job.families.values() if family.status.is_in_flight]
+        checks += [family.recut.check_at for family in self.job.families.values() if family.recut]
         decision = saga.tick(self.job, self.now, url_of)
         assert (decision is not None) == any(check is not None and check <= self.now for check in checks)
         self.follow(decision)
@@ -209,7 +268,8 @@ class Saga(RuleBasedStateMachine):
         self.cancelled_over = before.published
         self.follow(commands.cancel(before, self.now, url_of))
         assert self.job.status is JobStatus.CANCELLED
-        owed = before.revision if before.in_flight_families else before.unmarked_revision
+        is_under_way = before.in_flight_families or recutting.under_way(before)
+        owed = before.revision if is_under_way else before.unmarked_revision
         assert self.job.unmarked_revision == owed, "workers would not hear of it"
 
     @precondition(lambda self: self.job.unmarked_revision is not None)
@@ -247,6 +307,19 @@ class Saga(RuleBasedStateMachine):
             with pytest.raises(commands.NotAllowed):
                 commands.regenerate(self.job, self.now)
 
+        for name in set(self.job.families) - set(self.ready()):
+            with pytest.raises(commands.NotAllowed):
+                commands.cut_again(self.job, name, {}, self.now)
+
+    def ready(self) -> list[str]:
+        """To be cut again."""
+        return [name for name in self.job.families if recutting.objection_to(self.job, name) is None]
+
+    def is_live(self, request: DerivativesRequested) -> bool:
+        family = self.job.families[request.family]
+        is_newest = (request.revision, request.derivation) == (self.job.revision, family.derivation)
+        return is_newest and request.family in recutting.under_way(self.job)
+
     def failed(self) -> list[str]:
         unhappy = {FamilyStatus.FAILED, FamilyStatus.PARTIAL}
         return [name for name, family in self.job.families.items() if family.status in unhappy]
@@ -281,13 +354,17 @@ class Saga(RuleBasedStateMachine):
             self.nothing_went_back(before, self.job)
         for emission in decision.emissions:
             if emission.sequence is None:
+                if isinstance(emission.message, DerivativesRequested):
+                    self.cuttings.append(emission.message)
+                    continue
                 assert not before.status.is_terminal, "an ended job asks for work"
                 continue
-            assert not before.status.is_terminal, "an ended job tells something"
+            derivation = getattr(emission.message, "derivation", None)
+            assert derivation or not before.status.is_terminal, "an ended job tells something"
             family = getattr(emission.message, "family_name", None)
             attempt = self.job.families[family].attempt if family else None
             kind = emission.message.TYPE
-            self.told.append(Told(emission.sequence, kind, self.job.revision, self.run, family, attempt))
+            self.told.append(Told(emission.sequence, kind, self.job.revision, self.run, family, attempt, derivation))
 
     @staticmethod
     def nothing_went_back(before: Job, after: Job) -> None:
@@ -303,7 +380,8 @@ class Saga(RuleBasedStateMachine):
             for was, now in zip(family.images, changed.images, strict=True):
                 assert _ORDER.index(now.status) >= _ORDER.index(was.status)
                 if was.status.is_terminal:
-                    assert (now.status, now.files, now.failure) == (was.status, was.files, was.failure)
+                    assert (now.status, now.failure) == (was.status, was.failure)
+                    assert now.files == was.files or is_owed(family, was)
 
     def only_these_began_anew(self, before: Job, chosen: set[str]) -> None:
         assert (self.job.revision, self.job.published) == (before.revision, before.published)
@@ -328,9 +406,10 @@ class Saga(RuleBasedStateMachine):
 
     @invariant()
     def each_run_of_a_revision_ends_once_and_then_is_silent(self):
+        """But for cuttings again, which have a time of their own."""
         runs = {(told.revision, told.run) for told in self.told} | {(self.job.revision, self.run)}
         for revision, run in runs:
-            events = [told for told in self.told if (told.revision, told.run) == (revision, run)]
+            events = [told for told in self.told if (told.revision, told.run, told.derivation) == (revision, run, None)]
             is_over = (revision, run) != (self.job.revision, self.run) or self.job.status.is_terminal
             assert [told for told in events if told.is_end] == (events[-1:] if is_over else [])
             assert len(events) > 0 or not is_over
@@ -346,7 +425,7 @@ class Saga(RuleBasedStateMachine):
 
     @invariant()
     def each_attempt_of_a_family_is_told_of_once_when_it_ends_and_never_when_it_is_cancelled(self):
-        ends = [(told.revision, told.family, told.attempt) for told in self.told if told.family]
+        ends = [(told.revision, told.family, told.attempt) for told in self.told if told.family and not told.derivation]
         assert len(ends) == len(set(ends))
         for name, family in self.job.families.items():
             has_ended = family.status.is_terminal and family.status is not FamilyStatus.CANCELLED
@@ -386,6 +465,7 @@ class Saga(RuleBasedStateMachine):
         all_families = self.job.families.values()
         in_flight = [family for family in all_families if family.status.is_in_flight]
         checks = [family.check_at for family in in_flight]
+        checks += [recut.check_at for recut in recutting.under_way(self.job).values()]
         assert self.job.in_flight_families == len(in_flight)
         assert None not in checks
         if self.job.unmarked_revision is None:
@@ -412,7 +492,10 @@ class Saga(RuleBasedStateMachine):
             assert published.images
             assert published.revision < self.job.revision or self.job.status.is_terminal or self.run
             for image in published.images:
-                assert all(file.key.endswith(f"-r{published.revision}.webp") for file in image.files)
+                revisions = [
+                    file.key.removesuffix(".webp").partition("-r")[2].partition("-d")[0] for file in image.files
+                ]
+                assert set(revisions) == {str(published.revision)}
                 assert all(file.key.partition("/")[2].startswith(name) for file in image.files)
                 assert all(url_of(file.key).startswith(CDN) for file in image.files)
 
@@ -426,6 +509,34 @@ class Saga(RuleBasedStateMachine):
             published = self.job.published.get(name)
             if good and (self.job.status is not JobStatus.CANCELLED or not self.is_of_older(published)):
                 assert published == PublishedFamily(revision=self.job.revision, images=good)
+
+    @invariant()
+    def names_point_to_the_newest_cutting_of_their_images(self):
+        for name, published in self.job.published.items():
+            if published.revision == self.job.revision:
+                now = {image.index: image.files for image in self.job.families[name].images}
+                assert all(image.files == now[image.index] for image in published.images)
+
+    @invariant()
+    def a_cutting_again_is_about_published_images_and_is_over_or_looked_after(self):
+        for family in self.job.families.values():
+            assert family.recut is None or family.derivation > 0
+            if family.recut is None:
+                continue
+            assert {each.index for each in family.recut.images} <= {image.index for image in good_images(family.images)}
+            assert family.recut.is_under_way == (family.recut.check_at is not None)
+            assert family.recut.is_under_way or family.recut.failure is not None
+            assert family.recut.requests_sent <= MAX_REQUESTS
+            assert not (family.recut.is_under_way and self.job.status is JobStatus.CANCELLED)
+
+    @invariant()
+    def a_family_that_ended_with_pictures_is_cut_as_was_said_last(self):
+        """The newest derivation was asked for of every published image, or the family is still at work."""
+        for family in self.job.families.values():
+            if family.recut and family.status.is_terminal and family.status is not FamilyStatus.CANCELLED:
+                assert [each.index for each in family.recut.images] == [
+                    image.index for image in good_images(family.images)
+                ]
 
     def is_of_older(self, published: PublishedFamily | None) -> bool:
         return published is not None and published.revision < self.job.revision
@@ -444,7 +555,7 @@ class Saga(RuleBasedStateMachine):
         rounds = 0
         while self.job.next_check_at is not None:
             rounds += 1
-            assert rounds <= (MAX_REQUESTS + 2) * len(NAMES) + 1, "the checks do not come to an end"
+            assert rounds <= (MAX_REQUESTS + 2) * len(NAMES) * 3 + 1, "the checks do not come to an end"
             self.relay(len(self.job.outbox))
             if self.job.unmarked_revision is not None:
                 self.mark()
@@ -456,6 +567,10 @@ class Saga(RuleBasedStateMachine):
         self.each_revision_starts_once_and_before_everything_else()
         self.each_run_of_a_revision_ends_once_and_then_is_silent()
         self.nothing_is_told_of_a_cancelled_revision_after_its_end()
+
+
+def is_owed(family: Family, image: Image) -> bool:
+    return family.recut is not None and any(each.is_owed and each.index == image.index for each in family.recut.images)
 
 
 def _entry(emission: Emission) -> OutboxEntry:

@@ -268,3 +268,8 @@ def test_without_a_secret_no_token_is_right_and_with_two_both_are():
 
 def test_a_catalogue_of_ones_own_can_be_named():
     assert settings(GATEWAY_CATALOGUE_PATH="/etc/models.yaml").catalogue_path == Path("/etc/models.yaml")
+
+
+def test_a_table_of_families_of_ones_own_can_be_named():
+    assert settings().families_file is None
+    assert settings(GATEWAY_FAMILIES_FILE="/etc/families.yaml").families_file == Path("/etc/families.yaml")

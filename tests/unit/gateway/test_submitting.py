@@ -3,7 +3,9 @@
 import pytest
 
 from imagetron_chassis.principals import LOCAL
-from imagetron_contracts.spec import RenderSpec, spec_key
+from imagetron_contracts.crops import Point, Subject
+from imagetron_contracts.media import ImageFormat
+from imagetron_contracts.spec import Output, Profile, RenderSpec, spec_key
 from imagetron_contracts.stages import Lane
 from imagetron_gateway.domain.commands import NotAllowed
 from imagetron_gateway.domain.job import FamilyStatus, JobStatus
@@ -33,6 +35,16 @@ async def test_every_family_is_rendered_at_its_native_size_within_a_budget_that_
     }
     assert families["square"].budget_seconds == pytest.approx(60 + 1024 * 1024 / 1e6 * 30 * 1.5, abs=0.001)
     assert [(image.index, image.seed) for image in families["square"].images] == [(0, 7)]
+
+
+async def test_what_is_asked_of_the_files_is_the_jobs_and_what_is_said_of_a_subject_its_familys():
+    subject, output = Subject(focal_point=Point(x=0.5, y=0.2)), Output(profile=Profile.FAST)
+    formats = (ImageFormat.AVIF, ImageFormat.WEBP)
+
+    job = await Office().submit(formats=formats, output=output, subjects={"landscape": subject})
+
+    assert (job.formats, job.output) == (formats, output)
+    assert {name: family.subject for name, family in job.families.items()} == {"square": None, "landscape": subject}
 
 
 async def test_a_taken_name_stores_nothing_whoever_has_it():

@@ -68,7 +68,7 @@ def test_a_subtle_variation_stays_nearer_than_a_strong_one():
 )
 def test_without_a_factor_the_master_gets_the_pixels_that_agencies_ask_for(family, source, master, render):
     width, height = map(int, source.split("x"))
-    sizes = enlarged(family, Dimensions(width=width, height=height))
+    sizes = enlarged(FAMILIES[family].master, Dimensions(width=width, height=height))
 
     assert sizes is not None
     assert (str(sizes.master), str(sizes.render)) == (master, render)
@@ -76,8 +76,17 @@ def test_without_a_factor_the_master_gets_the_pixels_that_agencies_ask_for(famil
 
 
 def test_a_factor_is_taken_as_it_is_and_what_cannot_be_kept_is_refused():
-    assert str(enlarged("square", Dimensions(width=1024, height=1024), 4).master) == "4096x4096"  # type: ignore[union-attr]
-    assert enlarged("hero", Dimensions(width=1536, height=640), 4) is None
+    square = Dimensions(width=1024, height=1024)
+
+    assert str(enlarged(square, square, 4).master) == "4096x4096"  # type: ignore[union-attr]
+    assert enlarged(FAMILIES["hero"].master, Dimensions(width=1536, height=640), 4) is None
+
+
+def test_a_master_too_small_for_agencies_gets_the_largest_factor_that_there_is():
+    sizes = enlarged(Dimensions(width=300, height=200), Dimensions(width=1216, height=832))
+
+    assert sizes is not None
+    assert (str(sizes.master), str(sizes.render)) == ("1200x800", "1216x832")
 
 
 @given(
@@ -89,7 +98,7 @@ def test_a_factor_is_taken_as_it_is_and_what_cannot_be_kept_is_refused():
 def test_an_enlarged_picture_is_a_whole_multiple_of_its_source_that_the_master_can_be_cut_from(
     family, width, height, factor
 ):
-    sizes = enlarged(family, Dimensions(width=width, height=height), factor)
+    sizes = enlarged(FAMILIES[family].master, Dimensions(width=width, height=height), factor)
 
     if sizes is not None:
         times = sizes.render.width // width
@@ -98,13 +107,14 @@ def test_an_enlarged_picture_is_a_whole_multiple_of_its_source_that_the_master_c
         assert sizes.render.height >= sizes.master.height
 
 
-def test_an_id_names_job_revision_family_and_index():
+@pytest.mark.parametrize("family", ["facebook-og", "Pin_2x3", "1_2_3"])
+def test_an_id_names_job_revision_family_and_index(family):
     job = a_job()
-    place = ParentImage(job_id=job.id, revision=3, family="facebook-og", index=2)
+    place = ParentImage(job_id=job.id, revision=3, family=family, index=2)
 
     written = image_id(place.job_id, place.revision, place.family, place.index)
 
-    assert written == f"img_{job.id.replace('-', '')}_3_facebook-og_2"
+    assert written == f"img_{job.id.replace('-', '')}_3_{family}_2"
     assert parse_image_id(written) == place
 
 
@@ -114,7 +124,8 @@ def test_an_id_names_job_revision_family_and_index():
         "",
         "img_",
         "img_0190a5b73c4d7e8fa1b2c3d4e5f60718_0_square_0",
-        "img_0190a5b73c4d7e8fa1b2c3d4e5f60718_1_nowhere_0",
+        "img_0190a5b73c4d7e8fa1b2c3d4e5f60718_1__0",
+        "img_0190a5b73c4d7e8fa1b2c3d4e5f60718_1_a.b_0",
         "img_0190a5b73c4d7e8fa1b2c3d4e5f60718_1_square_10",
         "img_0190A5B73C4D7E8FA1B2C3D4E5F60718_1_square_0",
         "img_0190a5b73c4d7e8fa1b2c3d4e5f60718_1_square_0\n",

@@ -1,6 +1,8 @@
 """Builders for the publisher's tests: a derived family in a work store."""
 
+import struct
 from hashlib import sha256
+from typing import Final
 
 from imagetron_chassis.blobs import Blobs
 from imagetron_contracts.media import Dimensions, ImageFormat
@@ -10,8 +12,19 @@ from imagetron_contracts.stages import DerivativesRendered, DerivedFile, Derived
 JOB = "01890a5d-ac96-774b-bcce-b302099a8057"
 
 
-def a_picture(text: str) -> bytes:
-    return b"RIFF\0\0\0\0WEBP" + text.encode()
+MARK: Final = (
+    b'<r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><r:Description r:about="" '
+    b'xmlns:i="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
+    b'i:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"/></r:RDF>'
+)
+
+
+def a_picture(text: str, *, mark: bytes = MARK) -> bytes:
+    """A WebP without pixels: header, mark, and the text in place of a picture."""
+    chunks = {b"VP8X": b"\x04" + bytes(9), b"XMP ": mark, b"text": text.encode()}
+    packed = (name + struct.pack("<I", len(data)) + data + bytes(len(data) % 2) for name, data in chunks.items())
+    inside = b"WEBP" + b"".join(packed)
+    return b"RIFF" + struct.pack("<I", len(inside)) + inside
 
 
 def a_file(name: str, index: int = 0, *, shows: str | None = None, **changes: object) -> DerivedFile:

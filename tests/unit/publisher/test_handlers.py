@@ -13,6 +13,7 @@ from imagetron_contracts.message import Message
 from imagetron_contracts.spec import cancelled_key
 from imagetron_contracts.stages import FamilyPublished, ObjectsDiscarded, StageFailed
 from imagetron_contracts.topology import PUBLISHER_DERIVATIVES, PUBLISHER_DISCARDS
+from imagetron_publisher.adapters.unsigned import Unsigned
 from imagetron_publisher.handlers import Dependencies, subscriptions
 from unit.publisher.families import JOB, an_image, derivatives_rendered, put_derived
 
@@ -25,7 +26,7 @@ def an_envelope(message: Message) -> Envelope:
 
 @pytest.fixture
 def deps():
-    return Dependencies(work=InMemoryBlobs(), public=InMemoryBlobs(), copies=asyncio.Semaphore(2))
+    return Dependencies(work=InMemoryBlobs(), public=InMemoryBlobs(), signer=Unsigned(), copies=asyncio.Semaphore(2))
 
 
 async def test_derivatives_are_answered_with_published_files_and_a_cancelled_job_with_nothing(deps):
@@ -65,3 +66,15 @@ def test_giving_up_names_every_image_of_the_message(deps):
     assert (fact.stage, fact.code) == (Stage.PUBLISHING, FailureCode.STORAGE_UNAVAILABLE)
     assert fact.image_indexes == (0, 2)
     assert (fact.message, fact.support_id) == ("away", "abc123")
+
+
+@pytest.mark.parametrize("derivation", [None, 2])
+def test_giving_up_says_which_cutting_it_is_about(deps, derivation):
+    publishing, _ = subscriptions(deps)
+    assert publishing.failure is not None
+
+    why = GivenUp(FailureCode.STORAGE_UNAVAILABLE, "away", "abc123")
+    (fact,) = publishing.failure(derivatives_rendered(derivation=derivation), why)
+
+    assert isinstance(fact, StageFailed)
+    assert fact.derivation == derivation

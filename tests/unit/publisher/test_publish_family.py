@@ -7,12 +7,15 @@ import pytest
 from imagetron_chassis.blobs import BlobsUnavailable
 from imagetron_chassis.blobs.memory import InMemoryBlobs
 from imagetron_chassis.errors import Transient
+from imagetron_contracts.crops import Box, Crop, Detection, Evidence, Fit, Window
 from imagetron_contracts.failures import FailureCode
 from imagetron_contracts.spec import cancelled_key
-from imagetron_publisher.usecases import PictureLost, PictureUnfit, PublicKeyTaken, publish_family
-from unit.publisher.families import JOB, a_file, a_picture, an_image, derivatives_rendered, put_derived
+from imagetron_publisher.adapters.unsigned import Unsigned
+from imagetron_publisher.usecases import PictureLost, PictureUnfit, PictureUnmarked, PublicKeyTaken, publish_family
+from unit.publisher.families import JOB, MARK, a_file, a_picture, an_image, derivatives_rendered, put_derived
 
 LAST_TRY = 6
+PICTURE = a_picture("square of 0")
 
 
 class WatchedBlobs(InMemoryBlobs):
@@ -49,8 +52,15 @@ def public():
     return WatchedBlobs()
 
 
-async def publish(message, work, public, *, tries: int = 1, at_once: int = 8):
-    return await publish_family(message, tries=tries, work=work, public=public, copies=asyncio.Semaphore(at_once))
+async def publish(message, work, public, *, tries: int = 1, at_once: int = 8, signer=None):
+    return await publish_family(
+        message,
+        tries=tries,
+        work=work,
+        public=public,
+        signer=signer or Unsigned(),
+        copies=asyncio.Semaphore(at_once),
+    )
 
 
 def key_of(file):
@@ -140,9 +150,9 @@ async def test_the_error_is_raised_when_no_image_is_left(work, public):
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (a_picture("square of 0") + b"!", "24 bytes in the work store, and 23 were derived"),
-        (b"<html>".ljust(23), "does not begin as a webp file does"),
-        (b"\x89PNG\r\n\x1a\n".ljust(23), "does not begin as a webp file does"),
+        (PICTURE + b"!", f"{len(PICTURE) + 1} bytes in the work store, and {len(PICTURE)} were derived"),
+        (b"<html>".ljust(len(PICTURE)), "does not begin as a webp file does"),
+        (b"\x89PNG\r\n\x1a\n".ljust(len(PICTURE)), "does not begin as a webp file does"),
     ],
 )
 async def test_bytes_that_are_not_what_was_derived_do_not_become_public(work, public, data, reason):
@@ -153,6 +163,62 @@ async def test_bytes_that_are_not_what_was_derived_do_not_become_public(work, pu
         await publish(derivatives_rendered(an_image(0, file)), work, public)
 
     assert public.puts == []
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        a_picture("square of 0", mark=b"x" * len(MARK)),
+        a_picture("square of 0", mark=MARK.replace(b"trainedAlgorithmicMedia", b"digitalCapture".ljust(23))),
+        PICTURE.replace(b"XMP ", b"PMX "),
+        PICTURE[:12].ljust(len(PICTURE)),
+    ],
+    ids=["no packet", "a camera made it", "not where metadata is", "cut short"],
+)
+async def test_a_file_that_does_not_say_that_a_model_made_it_does_not_become_public(work, public, data):
+    file = a_file("square")
+    await work.put_if_absent(file.key, data, content_type="image/webp")
+
+    with pytest.raises(PictureUnmarked, match="square, as derived, does not say that a model made it"):
+        await publish(derivatives_rendered(an_image(0, file)), work, public)
+
+    assert public.puts == []
+
+
+async def test_an_unmarked_image_is_told_of_at_once_and_its_neighbour_is_published(work, public):
+    message = derivatives_rendered(an_image(0), an_image(1))
+    unmarked = a_picture("square of 0", mark=b"x" * len(MARK))
+    await work.put_if_absent(message.images[0].files[0].key, unmarked, content_type="image/webp")
+    await put_derived(work, message)
+
+    fact = await publish(message, work, public)
+
+    assert [image.index for image in fact.images] == [1]
+    assert [(error.index, error.code) for error in fact.errors] == [(0, FailureCode.INTERNAL)]
+    assert "so it is not published" in fact.errors[0].message
+
+
+async def test_what_a_picture_shows_and_what_was_detected_is_passed_on(work, public):
+    crop = Crop(window=Window(left=8, top=0, width=512, height=512), evidence=Evidence.FACES, fit=Fit.WHOLE)
+    detection = Detection(detector="test-1", faces=(Box(left=0.1, top=0.1, right=0.3, bottom=0.4),))
+    image = an_image(0, a_file("square", crop=crop), a_file("profile")).model_copy(update={"detection": detection})
+    message = derivatives_rendered(image, an_image(1))
+    await put_derived(work, message)
+
+    seen, unseen = (await publish(message, work, public)).images
+
+    assert [file.crop for file in seen.files] == [crop, None]
+    assert (seen.detection, unseen.detection) == (detection, None)
+
+
+@pytest.mark.parametrize("derivation", [None, 3])
+async def test_a_published_family_says_which_cutting_it_is_about(work, public, derivation):
+    message = derivatives_rendered(derivation=derivation)
+    await put_derived(work, message)
+
+    fact = await publish(message, work, public)
+
+    assert fact.derivation == derivation
 
 
 async def test_a_digest_that_is_none_never_becomes_a_key(work, public):

@@ -22,11 +22,14 @@ from imagetron_cli.embedded.stack import Stack
 from imagetron_cli.errors import Trouble
 from imagetron_cli.events import listening
 from imagetron_cli.following import follow, shown_live
-from imagetron_cli.gallery import SavedPicture, folder_for, save_pictures, shortfalls
+from imagetron_cli.gallery import SavedPicture, folder_for, save_pictures, shortfalls, unmarked
 from imagetron_cli.signals import stop_signal
 from imagetron_contracts import FAMILIES, Envelope
 
 STATE: Final = Path(".imagetron/demo")
+AS_PROMISED: Final = (
+    "All {} pictures and all events are as promised, and every picture says that a model made it. Stack stopped."
+)
 _EVENT_SECONDS: Final = 10.0
 _INTERRUPTED: Final = 130
 _INHERITED: Final = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "AMQP_URL")
@@ -97,9 +100,7 @@ async def run_demo(out: Path, ports: Ports, console: Console, *, state: Path = S
         console.print(Text(f"problem: {problem}", style="bold red"))
     if not problems:
         pictures = sum(1 + len(FAMILIES[family].derivatives) for order in ORDERS for family in order.families)
-        console.print(
-            Text(f"All {pictures} pictures and all events are as promised. Stack stopped.", style="bold green")
-        )
+        console.print(Text(AS_PROMISED.format(pictures), style="bold green"), soft_wrap=True)
         console.print("Next: `make up` leaves a stack running, for `imagetron generate` and for your own calls.")
     return 1 if problems else 0
 
@@ -136,7 +137,8 @@ async def _make(stack: Stack, out: Path, console: Console) -> list[str]:
         for order, variation in zip(ORDERS, variations, strict=True):
             _forget(out / order.name)
             gallery[order.name] = await save_pictures(gateway, variation, out)
-            problems += [f"{order.name}: {what}" for what in shortfalls(order.families, gallery[order.name])]
+            found = [*shortfalls(order.families, gallery[order.name]), *unmarked(gallery[order.name])]
+            problems += [f"{order.name}: {what}" for what in found]
             if variation.status != "complete":
                 problems.append(f"{order.name} ended as {variation.status}: {variation.error or 'no reason given'}")
             console.print("\n", files_list(order.name, gallery[order.name], out), soft_wrap=True, sep="")

@@ -15,11 +15,12 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from imagetron_cli.api import Gateway, Generation, Order, Refused, Unreachable, Variation
+from imagetron_cli.api import Gateway, Generation, Order, Output, Refused, Unreachable, Variation, Watermark
 from imagetron_cli.errors import Trouble
 from imagetron_cli.following import POLL_SECONDS, follow, shown_live
 from imagetron_cli.gallery import SavedPicture, folder_for, save_pictures
-from imagetron_contracts import FAMILIES
+from imagetron_contracts import FAMILIES, ImageFormat
+from imagetron_contracts.spec import Placement, Profile
 
 _LONGEST_SLUG: Final = 40
 
@@ -46,6 +47,18 @@ def generate(
     steps: Annotated[int | None, typer.Option(help="Inference steps. Default: the model's.")] = None,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale. Default: the model's.")] = None,
     negative_prompt: Annotated[str | None, typer.Option(help="What to leave out.")] = None,
+    formats: Annotated[
+        list[ImageFormat] | None,
+        typer.Option("--format", help="Repeat it for several: each picture is made in every one. Default: webp."),
+    ] = None,
+    profile: Annotated[Profile | None, typer.Option(help="What encoding aims at. Default: quality.")] = None,
+    watermark: Annotated[str | None, typer.Option(help="A line of text on every picture.")] = None,
+    placement: Annotated[
+        Placement | None, typer.Option(help="Where the watermark is written. Default: bottom_right.")
+    ] = None,
+    embed_prompt: Annotated[
+        bool, typer.Option("--embed-prompt", help="Write the prompt into the files, for everybody who has them.")
+    ] = False,
     dx: Annotated[bool, typer.Option("--dx", help="Somebody is waiting: the interactive lane.")] = False,
     out: Annotated[Path, typer.Option(help="Where the pictures go.")] = Path("out"),
     url: Annotated[str, typer.Option(envvar="IMAGETRON_URL", help="The gateway.")] = "http://127.0.0.1:8015",
@@ -55,6 +68,8 @@ def generate(
     """Make pictures. Exit status: 0 complete, 2 bad input, 3 partial, 4 failed, 5 no gateway."""
     if guidance is not None and not math.isfinite(guidance):
         raise typer.BadParameter(f"{guidance} is not a number that JSON knows", param_hint="--guidance")
+    if placement is not None and watermark is None:
+        raise typer.BadParameter("there is nothing to place; say --watermark too", param_hint="--placement")
     if not no_download:
         folder_for(out)
     order = Order(
@@ -69,10 +84,29 @@ def generate(
             inference_steps=steps,
             guidance_scale=guidance,
         ),
+        output=output_from(formats, profile, watermark, placement, embeds_prompt=embed_prompt),
         is_dx_job=dx,
     )
     console = Console(highlight=False, stderr=as_json, quiet=as_json)
     raise typer.Exit(asyncio.run(carry_out(order, url=url, out=None if no_download else out, console=console)))
+
+
+def output_from(
+    formats: Sequence[ImageFormat] | None,
+    profile: Profile | None,
+    watermark: str | None,
+    placement: Placement | None,
+    *,
+    embeds_prompt: bool,
+) -> Output | None:
+    """What was asked of the files; None if that is nothing."""
+    output = Output(
+        formats=tuple(formats) if formats else None,
+        profile=profile,
+        watermark=Watermark(text=watermark, placement=placement) if watermark is not None else None,
+        embed_prompt=embeds_prompt or None,
+    )
+    return None if output == Output() else output
 
 
 async def carry_out(

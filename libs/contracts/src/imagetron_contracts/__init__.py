@@ -23,10 +23,12 @@ from imagetron_contracts.events import (
 )
 from imagetron_contracts.failures import FailureCode, Stage
 from imagetron_contracts.families import (
+    BUILT_IN_TABLE,
     FAMILIES,
     AmbiguousName,
     Derivative,
     Family,
+    FamilyTable,
     PictureName,
     UnknownFamily,
     family_named,
@@ -38,6 +40,7 @@ from imagetron_contracts.message import Message, Value
 from imagetron_contracts.topology import Exchange
 
 __all__ = [
+    "BUILT_IN_TABLE",
     "CONTENT_TYPE",
     "EVENTS",
     "FAMILIES",
@@ -53,6 +56,7 @@ __all__ = [
     "Family",
     "FamilyCompleted",
     "FamilyFailed",
+    "FamilyTable",
     "ImageFormat",
     "JobId",
     "Message",

@@ -1,12 +1,15 @@
-"""The table of families and derivatives (sizes in pixels), and what a picture's name means. No pixels are touched here.
+"""Tables of families and derivatives (sizes in pixels), and what a picture's name means. No pixels are touched here.
 
-Masters and the first two rows' derivatives come from the marketing platform's specification; the derivatives of
-portrait, hero and facebook-og are ours, chosen for the uses that specification names.
+The built-in table's masters and the first two rows' derivatives come from the marketing platform's specification; the
+derivatives of portrait, hero and facebook-og are ours, chosen for the uses that specification names.
 """
 
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Self
+
+from pydantic import Field, model_validator
 
 from imagetron_contracts.media import Dimensions
 from imagetron_contracts.message import Value
@@ -27,6 +30,67 @@ class Family(Value):
     master: Dimensions
     derivatives: tuple[Derivative, ...]
     aliases: tuple[str, ...] = ()
+
+
+class UnknownFamily(ValueError):
+    """The message lists the names that exist."""
+
+    def __init__(self, name: str, known: Collection[str]) -> None:
+        super().__init__(f"unknown family {name!r}: use one of {', '.join(known)}")
+
+
+class FamilyTable(Value):
+    """The families that there are. No two names or aliases differ in the case of their letters alone."""
+
+    families: tuple[Family, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _says_each_name_once(self) -> Self:
+        if problems := [*_said_by_several(self.families), *_said_twice_within(self.families)]:
+            raise ValueError("; ".join(problems))
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Without aliases, in the table's order."""
+        return tuple(family.name for family in self.families)
+
+    @property
+    def default(self) -> str:
+        """The family of requests that name none: `square`, or the first of a table without it."""
+        return _DEFAULT if _DEFAULT in self.names else self.families[0].name
+
+    def named(self, name: str) -> Family:
+        """The family with this name or alias. Raises UnknownFamily."""
+        for family in self.families:
+            if name == family.name or name in family.aliases:
+                return family
+        raise UnknownFamily(name, self.names)
+
+    def canonical(self, name: str) -> str:
+        """The name of the family that has this alias; anything else comes back as it is."""
+        return next((family.name for family in self.families if name in family.aliases), name)
+
+
+_DEFAULT: Final = "square"
+
+
+def _said_by_several(families: tuple[Family, ...]) -> Iterator[str]:
+    said = Counter(word.casefold() for family in families for word in (family.name, *family.aliases))
+    for word, times in said.items():
+        if times > 1:
+            yield f"{word!r} is said {times} times among the families' names and aliases; each must mean one family"
+
+
+def _said_twice_within(families: tuple[Family, ...]) -> Iterator[str]:
+    for family in families:
+        own = {word.casefold() for word in (family.name, *family.aliases)}
+        said = Counter(item.name.casefold() for item in family.derivatives)
+        for word, times in said.items():
+            if times > 1:
+                yield f"{family.name} has {times} derivatives {word!r}; each needs a name of its own there"
+            if word in own:
+                yield f"{family.name} has a derivative {word!r}, which is the name of its master; call it otherwise"
 
 
 def _family(name: str, ratio: str, master: str, *aliases: str, **derivatives: str) -> Family:
@@ -57,23 +121,13 @@ _TABLE: Final = (
 # fmt: on
 
 FAMILIES: Final[Mapping[str, Family]] = MappingProxyType({family.name: family for family in _TABLE})
-_ALIASES: Final = MappingProxyType({alias: family.name for family in _TABLE for alias in family.aliases})
-
-
-class UnknownFamily(ValueError):
-    """The message lists the names that exist."""
-
-    def __init__(self, name: str) -> None:
-        known = ", ".join(FAMILIES)
-        super().__init__(f"unknown family {name!r}: use one of {known}")
+BUILT_IN_TABLE: Final = FamilyTable(families=_TABLE)
+"""The one that holds where the operator configures no other."""
 
 
 def family_named(name: str) -> Family:
-    """The family with this name or alias. Raises UnknownFamily."""
-    try:
-        return FAMILIES[_ALIASES.get(name, name)]
-    except KeyError:
-        raise UnknownFamily(name) from None
+    """The family of the built-in table with this name or alias. Raises UnknownFamily."""
+    return BUILT_IN_TABLE.named(name)
 
 
 class PictureName(Value):

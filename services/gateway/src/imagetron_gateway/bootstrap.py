@@ -24,22 +24,26 @@ from imagetron_chassis.pictures.reader import PictureReader
 from imagetron_chassis.principals import LOCAL, Principal
 from imagetron_chassis.rpc import RpcClient
 from imagetron_chassis.stores import public_store, work_store
+from imagetron_contracts.families import BUILT_IN_TABLE
 from imagetron_contracts.ids import new_job_id
 from imagetron_contracts.stages import Lane
 from imagetron_gateway.adapters.audit import DocumentAudit
 from imagetron_gateway.adapters.catalogue import BUILT_IN, load_catalogue
 from imagetron_gateway.adapters.controls import DocumentControls
 from imagetron_gateway.adapters.event_tails import RabbitEventTails
+from imagetron_gateway.adapters.families import load_families
 from imagetron_gateway.adapters.inbox import DocumentInbox
 from imagetron_gateway.adapters.job_views import DocumentJobViews
 from imagetron_gateway.adapters.jobs import DocumentJobs
 from imagetron_gateway.adapters.parents import BlobParents
+from imagetron_gateway.adapters.previews import PreviewsDrawnApart
 from imagetron_gateway.adapters.prompts import RpcPrompts
 from imagetron_gateway.adapters.reports import RecentReports
 from imagetron_gateway.adapters.sources import DocumentSources, PicturesReadApart
 from imagetron_gateway.adapters.specs import BlobSpecs
 from imagetron_gateway.api.admin import AdminDesk
 from imagetron_gateway.api.application import create_application
+from imagetron_gateway.api.crops import CropsDesk
 from imagetron_gateway.api.derived_jobs import DerivedJobs
 from imagetron_gateway.api.images import ImagesDesk
 from imagetron_gateway.api.imagine import ImagineDesk
@@ -191,9 +195,11 @@ def _core(settings: Settings) -> _Core:
 def _application(settings: Settings, core: _Core, health: Health) -> FastAPI:
     jobs, clock = core.jobs, core.clock
     presenter = Presenter(base_url=settings.base_url, url_of=core.url_of, reports=core.reports)
+    catalogue = load_catalogue(settings.catalogue_path or BUILT_IN)
     submissions = Submissions(
         jobs=jobs,
-        models=ModelDesk(load_catalogue(settings.catalogue_path or BUILT_IN), core.reports, stand_in=settings.stand_in),
+        models=ModelDesk(catalogue, core.reports, stand_in=settings.stand_in),
+        table=load_families(settings.families_file, catalogue) if settings.families_file else BUILT_IN_TABLE,
         policy=Policy(negative_prompt=settings.policy_negative_prompt),
         backlog=Backlog(settings.max_waiting_jobs, jobs=jobs, clock=clock),
         admission=core.admission,
@@ -243,6 +249,14 @@ def _application(settings: Settings, core: _Core, health: Health) -> FastAPI:
             clock=clock,
             url_of=core.url_of,
             why_closed=core.gates.why_closed,
+        ),
+        crops=CropsDesk(
+            jobs=jobs,
+            previews=PreviewsDrawnApart(core.work, core.pictures),
+            outbox=core.relay,
+            clock=clock,
+            url_of=core.url_of,
+            base_url=settings.base_url,
         ),
         admin=AdminDesk(
             jobs=jobs,

@@ -15,7 +15,8 @@ from imagetron_contracts.rpc import Request, RequestRefused
 from imagetron_contracts.spec import ParentImage
 from imagetron_contracts.stages import Lane, ModelHealth, Progress
 from imagetron_gateway.domain.callbacks import InboxItem
-from imagetron_gateway.domain.job import Image, Job, JobKind, JobStatus
+from imagetron_gateway.domain.job import Image, Job, JobKind, JobStatus, Render
+from imagetron_gateway.domain.previews import Preview
 from imagetron_gateway.domain.sources import Pixels, Source
 
 
@@ -125,7 +126,7 @@ class Specs(Protocol):
 
 
 class ParentGone(Exception):
-    """The pixels of an image are no longer kept anywhere."""
+    """The pixels of an image are no longer kept anywhere, or only in a file that nothing can be made from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +140,20 @@ class ParentPicture:
 class Parents(Protocol):
     """The pixels of images that others are made from."""
 
-    async def picture(self, image: Image, place: ParentImage) -> ParentPicture:
-        """Raises ParentGone."""
+    async def picture(self, image: Image, place: ParentImage, *, is_watermarked: bool = False) -> ParentPicture:
+        """The render, else the published master, unless a watermark is written on that. Raises ParentGone."""
+        ...
+
+
+class RenderGone(Exception):
+    """The render of an image is no longer in the work store, or no longer a picture. The sentence says which."""
+
+
+class Previews(Protocol):
+    """Renders with something drawn on them."""
+
+    async def draw(self, render: Render, preview: Preview) -> bytes:
+        """A small PNG. Raises RenderGone; Transient of the chassis if it cannot be drawn now."""
         ...
 
 

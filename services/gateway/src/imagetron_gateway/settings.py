@@ -53,6 +53,11 @@ class Settings(BaseServiceSettings):
     catalogue_path: Path | None = Field(
         default=None, description="The model catalogue, a YAML file. Default: the one in the package."
     )
+    families_file: Path | None = Field(
+        default=None,
+        description="The table of families and derivatives, a YAML file. Default: the built-in one. Jobs keep the table that "
+        "they were made with.",
+    )
     stand_in_model: str | None = Field(
         default=None, description="Provider's model that serves for those that cannot; for machines without weights."
     )

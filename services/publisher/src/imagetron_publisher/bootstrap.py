@@ -10,7 +10,9 @@ from imagetron_chassis.delivery import Consumer, Facts
 from imagetron_chassis.health import Health, HttpServer, probes_application
 from imagetron_chassis.lifecycle import Part, Service
 from imagetron_chassis.stores import public_store, work_store
+from imagetron_publisher.adapters.unsigned import Unsigned
 from imagetron_publisher.handlers import Dependencies, subscriptions
+from imagetron_publisher.ports import Signer
 from imagetron_publisher.settings import Settings
 
 NAME: Final = "publisher"
@@ -19,13 +21,15 @@ PROBES_PORT: Final = 8019
 COPIES_AT_ONCE: Final = 8
 
 
-def build(settings: Settings, *, work: Blobs | None = None, public: Blobs | None = None) -> Service:
-    """The service on the configured stores, or on those that are given."""
+def build(
+    settings: Settings, *, work: Blobs | None = None, public: Blobs | None = None, signer: Signer | None = None
+) -> Service:
+    """The service on the configured stores, or on those that are given. Nothing is signed unless a signer is given."""
     work = work or work_store(settings)
     public = public or public_store(settings)
     broker = Broker(settings.amqp_url.get_secret_value(), NAME)
     facts = Facts(broker.publisher, source=f"imagetron/{NAME}", clock=SystemClock())
-    deps = Dependencies(work=work, public=public, copies=asyncio.Semaphore(COPIES_AT_ONCE))
+    deps = Dependencies(work=work, public=public, signer=signer or Unsigned(), copies=asyncio.Semaphore(COPIES_AT_ONCE))
     consumer = Consumer(broker, facts, subscriptions(deps))
     health = Health({"broker": broker.consumers_exist, "work store": work.ping, "public store": public.ping})
     probes = HttpServer(probes_application(health), host=settings.probes_host, port=settings.probes_port or PROBES_PORT)

@@ -12,6 +12,7 @@ from imagetron_contracts.failures import Stage
 from imagetron_contracts.message import Message
 from imagetron_contracts.stages import DerivativesRendered, ObjectsDiscarded, StageFailed
 from imagetron_contracts.topology import PUBLISHER_DERIVATIVES, PUBLISHER_DISCARDS
+from imagetron_publisher.ports import Signer
 from imagetron_publisher.usecases import discard_objects, publish_family
 
 # Copying waits on the network, and no picture is decoded: no message can kill the process that holds others.
@@ -24,6 +25,7 @@ DEADLINE_SECONDS: Final = 120.0
 class Dependencies:
     work: Blobs
     public: Blobs
+    signer: Signer
     copies: asyncio.Semaphore
 
 
@@ -31,7 +33,12 @@ def subscriptions(deps: Dependencies) -> list[Subscription]:
     async def on_derivatives_rendered(envelope: Envelope) -> Sequence[Message]:
         family = cast("DerivativesRendered", envelope.data)
         fact = await publish_family(
-            family, tries=envelope.try_count, work=deps.work, public=deps.public, copies=deps.copies
+            family,
+            tries=envelope.try_count,
+            work=deps.work,
+            public=deps.public,
+            signer=deps.signer,
+            copies=deps.copies,
         )
         return [fact] if fact else []
 

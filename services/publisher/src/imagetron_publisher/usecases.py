@@ -1,4 +1,4 @@
-"""What the publisher does: copy finished pictures to the public store, and take discarded ones away."""
+"""What the publisher does: copy finished pictures to the public store, marked and signed, and take discarded ones away."""
 
 import asyncio
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from imagetron_chassis.cancelling import is_cancelled
 from imagetron_chassis.errors import Permanent, Transient
 from imagetron_chassis.faults import fault_point
 from imagetron_chassis.logs import log
+from imagetron_chassis.marks import is_marked
 from imagetron_chassis.per_image import all_ended, each_alone
 from imagetron_contracts.failures import FailureCode
 from imagetron_contracts.stages import (
@@ -22,6 +23,7 @@ from imagetron_contracts.stages import (
     PublishedFiles,
 )
 from imagetron_publisher.domain.publication import CACHE_CONTROL, NotADigest, belongs_to, looks_like, public_key
+from imagetron_publisher.ports import Signer
 
 
 class PictureLost(Permanent):
@@ -36,6 +38,10 @@ class PictureUnfit(Permanent):
     failure_code = FailureCode.RENDER_UNREADABLE
 
 
+class PictureUnmarked(Permanent):
+    """The file does not say that a model made it. Nothing leaves without that."""
+
+
 class PublicKeyTaken(Permanent):
     """Other bytes lie under the picture's public key, and public objects never change."""
 
@@ -45,7 +51,13 @@ class ForeignObject(Permanent):
 
 
 async def publish_family(
-    message: DerivativesRendered, *, tries: int, work: Blobs, public: Blobs, copies: asyncio.Semaphore
+    message: DerivativesRendered,
+    *,
+    tries: int,
+    work: Blobs,
+    public: Blobs,
+    signer: Signer,
+    copies: asyncio.Semaphore,
 ) -> FamilyPublished | None:
     """Every file of every image, public before it is announced; None when cancelled or there is nothing to publish.
 
@@ -54,7 +66,7 @@ async def publish_family(
     """
     if not message.images or await is_cancelled(message, work):
         return None
-    copier = _Copier(message, work, public, copies)
+    copier = _Copier(message, work, public, signer, copies)
     with trace.get_tracer(__name__).start_as_current_span("publish files"):
         outcome = await each_alone(
             message.images, copier.publish, family=message.family, tries=tries, log_failure="image_not_published"
@@ -66,6 +78,7 @@ async def publish_family(
         revision=message.revision,
         family=message.family,
         attempt=message.attempt,
+        derivation=message.derivation,
         images=outcome.done,
         errors=outcome.errors,
     )
@@ -86,30 +99,50 @@ class _Copier:
     message: DerivativesRendered
     work: Blobs
     public: Blobs
+    signer: Signer
     copies: asyncio.Semaphore
 
     async def publish(self, image: DerivedImage) -> PublishedFiles:
         # Files of one digest are one picture under several names: one object serves them all.
         different = {self._key(file): file for file in image.files}
-        await all_ended(*(self._copy(key, file) for key, file in different.items()))
-        return PublishedFiles(index=image.index, files=tuple(self._published(file) for file in image.files))
+        sizes = await all_ended(*(self._copy(key, file) for key, file in different.items()))
+        byte_counts = dict(zip(different, sizes, strict=True))
+        return PublishedFiles(
+            index=image.index,
+            files=tuple(self._published(file, byte_counts[self._key(file)]) for file in image.files),
+            detection=image.detection,
+        )
 
-    async def _copy(self, key: str, file: DerivedFile) -> None:
+    async def _copy(self, key: str, file: DerivedFile) -> int:
+        """The length of what is public under the key, whoever put it there."""
         async with self.copies:
-            data = await self._picture(file)
+            data = await self._signed(file)
             stored = await self.public.put_if_absent(
                 key, data, content_type=file.format.content_type, cache_control=CACHE_CONTROL
             )
             fault_point("publisher.file_copied")
             if stored:
-                return
-            there = await self.public.head(key)
+                return len(data)
+            return await self._size_of_what_is_there(key, file, len(data))
+
+    async def _size_of_what_is_there(self, key: str, file: DerivedFile, wanted: int) -> int:
+        """Where signatures differ each time, other bytes are an earlier try's: they were looked at before they were put."""
+        there = await self.public.head(key)
         if there is None:
             raise Transient(f"{key} was removed while {file.name} was being published")
-        if there.size_bytes != len(data):
-            raise PublicKeyTaken(f"{key} holds {there.size_bytes} bytes and cannot become {file.name} of {len(data)}")
+        if there.size_bytes != wanted and self.signer.repeats_itself:
+            raise PublicKeyTaken(f"{key} holds {there.size_bytes} bytes and cannot become {file.name} of {wanted}")
+        return there.size_bytes
 
-    async def _picture(self, file: DerivedFile) -> bytes:
+    async def _signed(self, file: DerivedFile) -> bytes:
+        """The bytes that leave. Nothing touches them once they have been looked at."""
+        derived = await self._derived(file)
+        _check(derived, file)
+        signed = await self.signer.sign(derived, job_id=self.message.job_id, file=file)
+        _check(signed, file, "once signed")
+        return signed
+
+    async def _derived(self, file: DerivedFile) -> bytes:
         try:
             data = await self.work.get(file.key)
         except BlobMissing as error:
@@ -118,18 +151,17 @@ class _Copier:
             raise PictureUnfit(
                 f"{file.name} has {len(data)} bytes in the work store, and {file.byte_count} were derived"
             )
-        if not looks_like(data, file.format):
-            raise PictureUnfit(f"{file.name} does not begin as a {file.format.value} file does")
         return data
 
-    def _published(self, file: DerivedFile) -> PublishedFile:
+    def _published(self, file: DerivedFile, byte_count: int) -> PublishedFile:
         return PublishedFile(
             name=file.name,
             key=self._key(file),
             size=file.size,
             format=file.format,
-            byte_count=file.byte_count,
+            byte_count=byte_count,
             digest=file.digest,
+            crop=file.crop,
         )
 
     def _key(self, file: DerivedFile) -> str:
@@ -137,3 +169,10 @@ class _Copier:
             return public_key(self.message.job_id, file.digest, file.format)
         except NotADigest as error:
             raise PictureUnfit(f"{file.name} cannot get a public key: {error}") from error
+
+
+def _check(data: bytes, file: DerivedFile, when: str = "as derived") -> None:
+    if not looks_like(data, file.format):
+        raise PictureUnfit(f"{file.name}, {when}, does not begin as a {file.format.value} file does")
+    if not is_marked(data, file.format):
+        raise PictureUnmarked(f"{file.name}, {when}, does not say that a model made it, so it is not published")

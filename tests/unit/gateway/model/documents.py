@@ -203,7 +203,7 @@ class Documents:
         return self._entry_numbers[entry]
 
     def _number(self, job: Job, told: tuple[Told, ...]) -> int:
-        timeless = _without_time(job)
+        timeless = without_time(job)
         key = (timeless.model_dump_json(), told)
         if key not in self._numbers:
             self._check_document(timeless, told)
@@ -288,7 +288,7 @@ def _is_shown(job: Job, family: Family) -> bool:
     return bool(own) or any(picture.family == family.name for picture in pictures(job))
 
 
-def _without_time(job: Job) -> Job:
+def without_time(job: Job) -> Job:
     families = {
         name: family.model_copy(
             update={
@@ -296,6 +296,8 @@ def _without_time(job: Job) -> Job:
                 "started_at": _now(family.started_at),
                 "check_at": _now(family.check_at),
                 "finished_at": _now(family.finished_at),
+                "recut": family.recut
+                and family.recut.model_copy(update={"asked_at": NOW, "check_at": _now(family.recut.check_at)}),
                 "model_seconds": 0,
                 "encode_seconds": 0,
             }

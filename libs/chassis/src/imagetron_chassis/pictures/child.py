@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from PIL import Image
 
-from imagetron_chassis.pictures import decoding, frames
+from imagetron_chassis.pictures import decoding, drawing, frames
 
 _DIGEST_BYTES: Final = 32
 
@@ -62,6 +62,8 @@ def _image(order: dict[str, Any], parts: list[bytes]) -> Image.Image:
     # Popped: the bytes that came are let go as soon as they are an image.
     if order["do"] == "resize":
         return decoding.resized(parts.pop(), tuple(order["size"]), tuple(order["to"]))
+    if order["do"] == "draw":
+        return drawing.drawn(parts.pop(), order)
     return decoding.decoded(parts.pop(), order["max_side"], order["max_pixels"])
 
 

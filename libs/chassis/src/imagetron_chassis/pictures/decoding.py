@@ -98,13 +98,18 @@ def strips(image: Image.Image) -> Iterator[bytes]:
         yield image.crop((0, top, image.width, min(image.height, top + rows))).tobytes()
 
 
-def _check(image: Image.Image, length: int, max_side: int, max_pixels: int) -> None:
-    """What the header tells, before a pixel is decoded."""
-    width, height = image.size
+def check_size(width: int, height: int, max_side: int, max_pixels: int) -> None:
+    """Raises TooLarge."""
     if max(width, height) > max_side:
         raise TooLarge(f"the picture is {width}x{height} and may have {max_side} pixels a side")
     if width * height > max_pixels:
         raise TooLarge(f"the picture is {width}x{height} and may have {max_pixels} pixels")
+
+
+def _check(image: Image.Image, length: int, max_side: int, max_pixels: int) -> None:
+    """What the header tells, before a pixel is decoded."""
+    width, height = image.size
+    check_size(width, height, max_side, max_pixels)
     if image.format == "JPEG" and width * height // _JPEG_BLOCK > length * 8:
         # Pillow would fill up with grey what is missing, and say nothing.
         raise Unreadable(f"the picture is {width}x{height}, and its file too short for that")

@@ -6,6 +6,7 @@ from typing import Final
 from opentelemetry import trace
 
 from imagetron_chassis.pictures.errors import PictureTooLarge, PictureUnreadable, ReaderDied
+from imagetron_chassis.pictures.overlays import Overlay
 from imagetron_chassis.pictures.processes import COMMAND, Answer, ReaderProcesses
 from imagetron_chassis.pictures.signatures import format_of
 from imagetron_chassis.pictures.values import BYTES_EACH, MOST_PIXELS, Picture, PictureLimits, ReadPicture
@@ -69,12 +70,37 @@ class PictureReader:
         order = {"do": "read", "max_side": limits.max_side, "max_pixels": limits.max_pixels}
         with trace.get_tracer(__name__).start_as_current_span("read picture"):
             answer, parts = await self._processes.ask(order, data, fits=_reads(limits))
-        if answer.unreadable is not None:
-            raise PictureUnreadable(answer.unreadable)
-        if answer.too_large is not None:
-            raise PictureTooLarge(answer.too_large)
+        _check(answer)
         picture = _picture(answer, parts)
         return ReadPicture(picture.pixels, picture.size, picture.digest, source_format)
+
+    async def drawn(
+        self, data: bytes, size: Dimensions, overlay: Overlay, *, most_side: int, limits: PictureLimits = _USUAL
+    ) -> Picture:
+        """A copy of the picture with the overlay on it; no side is longer than `most_side`.
+
+        From a file as `read` takes it, or a binary PPM as renders are kept. The overlay's pixels are those of the `size`:
+        a picture of another size is refused as unreadable.
+        """
+        if len(data) > limits.max_bytes:
+            raise PictureTooLarge(f"the picture has {len(data)} bytes and may have {limits.max_bytes}")
+        order = {
+            "do": "draw",
+            "size": [size.width, size.height],
+            "most_side": most_side,
+            "max_side": limits.max_side,
+            "max_pixels": limits.max_pixels,
+            "outlines": [
+                {"box": outline.box, "colour": outline.colour, "label": outline.label, "dashed": outline.is_dashed}
+                for outline in overlay.outlines
+            ],
+            "spots": [{"place": spot.place, "colour": spot.colour, "label": spot.label} for spot in overlay.spots],
+        }
+        copies = PictureLimits(max_side=most_side)
+        with trace.get_tracer(__name__).start_as_current_span("draw picture"):
+            answer, parts = await self._processes.ask(order, data, fits=_reads(copies))
+        _check(answer)
+        return _picture(answer, parts)
 
     async def resized(self, pixels: bytes, size: Dimensions, *, to: Dimensions) -> Picture:
         """8-bit RGB pixels of one size brought to another with a Lanczos filter (three lobes), both sides on their own.
@@ -100,6 +126,13 @@ def _reads(limits: PictureLimits) -> Callable[[Answer], bool]:
         return max(width, height) <= limits.max_side and width * height <= limits.max_pixels
 
     return fits
+
+
+def _check(answer: Answer) -> None:
+    if answer.unreadable is not None:
+        raise PictureUnreadable(answer.unreadable)
+    if answer.too_large is not None:
+        raise PictureTooLarge(answer.too_large)
 
 
 def _picture(answer: Answer, parts: list[bytes]) -> Picture:

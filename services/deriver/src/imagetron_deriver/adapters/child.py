@@ -9,41 +9,75 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Sequence
+from typing import Any
 
-from imagetron_deriver.adapters import orders, pillow
+from PIL import Image
+
+from imagetron_chassis.pictures import frames
+from imagetron_deriver.adapters import orders
+from imagetron_deriver.adapters.imaging import decoding, detecting, making
 
 
 def main(memory_bytes: int, cpu_seconds: int) -> None:
     # The parent decides when to stop: signals to the whole group must not break work that it is still draining.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    pillow.prepare()
+    for part in (decoding, detecting, making):
+        part.prepare()
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # nothing here writes files
     source, sink = sys.stdin.buffer, sys.stdout.buffer
+    workbench = _Workbench()
     try:
-        orders.write(sink, {"ready": True})
-        while frame := orders.read(source):
-            header, (render,) = frame
+        frames.write(sink, {"ready": True})
+        while frame := frames.read(source):
             # Counted over a process's whole life, which is many orders long.
             _, most = resource.getrlimit(resource.RLIMIT_CPU)
             resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time()) + cpu_seconds, most))
-            orders.write(sink, *_answer(render, orders.Order.of(header)))
+            header, parts = frame
+            del frame
+            if header["do"] == orders.CLOSE:
+                workbench.pixels = None
+            else:
+                answer, pieces = _answer(workbench, header, parts)
+                frames.write(sink, answer, [len(piece) for piece in pieces], pieces)
     except BrokenPipeError:
         # Nobody waits for the answer any more. Without the exit that would try to flush it once again.
         os._exit(0)
 
 
-def _answer(render: bytes, order: orders.Order) -> tuple[dict[str, object], list[bytes]]:
+class _Workbench:
+    """What is in hand: the pixels of the render that is open."""
+
+    def __init__(self) -> None:
+        self.pixels: Image.Image | None = None
+
+
+def _answer(workbench: _Workbench, order: dict[str, Any], parts: list[bytes]) -> tuple[dict[str, Any], Sequence[bytes]]:
     started = time.perf_counter()
     try:
-        pictures = pillow.cut(render, order)
-    except pillow.Unreadable as error:
-        return {"unreadable": str(error)}, []
+        answer, pieces = _done(workbench, order, parts)
+    except decoding.Unreadable as error:
+        return {"unreadable": str(error)}, ()
     except MemoryError:
-        return {"exhausted": f"cutting a render of {order.render[0]}x{order.render[1]} needs too much memory"}, []
-    seconds = time.perf_counter() - started
-    return {"seconds": seconds, "digests": [digest for _, digest in pictures]}, [data for data, _ in pictures]
+        workbench.pixels = None
+        return {"exhausted": True}, ()
+    return {**answer, "seconds": time.perf_counter() - started}, pieces
+
+
+def _done(workbench: _Workbench, order: dict[str, Any], parts: list[bytes]) -> tuple[dict[str, Any], Sequence[bytes]]:
+    if order["do"] == orders.OPEN:
+        # Popped: the bytes that came are let go as soon as they are pixels.
+        workbench.pixels = decoding.open_render(parts.pop(), tuple(order["size"]))
+        return {"opened": True}, ()
+    if workbench.pixels is None:
+        raise ValueError("no render is open")
+    if order["do"] == orders.LOOK:
+        return {"found": detecting.detect(workbench.pixels)}, ()
+    made = making.make(workbench.pixels, orders.OrderedPicture.of(order["picture"]))
+    return {"digest": made.digest}, [made.data]
 
 
 if __name__ == "__main__":

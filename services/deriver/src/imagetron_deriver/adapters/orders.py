@@ -1,66 +1,50 @@
-"""What the service and its child processes say to each other: a JSON header and pictures as plain bytes, in frames.
+"""What the service asks of its child processes, as headers of frames. Children import this: the standard library alone.
 
-Never pickle: a child decodes bytes that are not to be trusted, and its answers are not to be trusted either. Children
-import this module, so it needs the standard library alone.
+A child has one render open at a time. `open` comes with the render's bytes; `look` and `cut` are about its pixels, and
+`close` lets them go: the only order without an answer.
 """
 
-import json
-import struct
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, BinaryIO, Final
+from typing import Any, Final, Self
 
-LENGTH: Final = struct.Struct(">I")
-MAX_HEADER_BYTES: Final = 1 << 20
+OPEN: Final = "open"
+LOOK: Final = "look"
+CUT: Final = "cut"
+CLOSE: Final = "close"
 
 
 @dataclass(frozen=True, slots=True)
 class OrderedPicture:
-    """A picture to make: a box of the render, the size to bring it to, and the encoder's format and parameters."""
+    """A picture to make: a box of the render, which may leave it, the size to bring that to, and how it becomes a file."""
 
     box: tuple[int, int, int, int]
     size: tuple[int, int]
     format: str
-    parameters: dict[str, int | bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One render's pictures. The render has exactly this size, or it is refused."""
-
-    render: tuple[int, int]
-    pictures: tuple[OrderedPicture, ...]
-
-    def header(self) -> dict[str, Any]:
-        return asdict(self)
+    profile: str
+    watermark: dict[str, str] | None = None
+    """Text and placement."""
+    prompt: str | None = None
+    """Goes into the file's metadata."""
 
     @classmethod
-    def of(cls, header: dict[str, Any]) -> "Order":
-        pictures = tuple(
-            OrderedPicture(tuple(item["box"]), tuple(item["size"]), item["format"], item["parameters"])
-            for item in header["pictures"]
-        )
-        return cls(tuple(header["render"]), pictures)
+    def of(cls, told: Mapping[str, Any]) -> Self:
+        return cls(**{**told, "box": tuple(told["box"]), "size": tuple(told["size"])})
 
 
-def pack(header: dict[str, Any], parts: Sequence[bytes] = ()) -> bytes:
-    """The beginning of a frame; the parts follow it as they are."""
-    text = json.dumps({**header, "lengths": [len(part) for part in parts]}).encode()
-    return LENGTH.pack(len(text)) + text
+def opening(size: tuple[int, int]) -> dict[str, Any]:
+    """The render has exactly this size, or it is refused."""
+    return {"do": OPEN, "size": size}
 
 
-def write(stream: BinaryIO, header: dict[str, Any], parts: Sequence[bytes] = ()) -> None:
-    stream.write(pack(header, parts))
-    stream.writelines(parts)
-    stream.flush()
+def looking() -> dict[str, Any]:
+    return {"do": LOOK}
 
 
-def read(stream: BinaryIO) -> tuple[dict[str, Any], list[bytes]] | None:
-    """The next frame, or None when the other side is gone."""
-    start = stream.read(LENGTH.size)
-    if len(start) < LENGTH.size:
-        return None
-    header = json.loads(stream.read(LENGTH.unpack(start)[0]))
-    parts = [stream.read(length) for length in header["lengths"]]
-    complete = [len(part) for part in parts] == header["lengths"]
-    return (header, parts) if complete else None
+def cutting(picture: OrderedPicture) -> dict[str, Any]:
+    """One picture for each order: each has its own limits of time, however many a family has."""
+    return {"do": CUT, "picture": asdict(picture)}
+
+
+def closing() -> dict[str, Any]:
+    return {"do": CLOSE}

@@ -1,20 +1,24 @@
-"""The plan of one render: which pictures are cut from it, and under which names they are filed. No pixels, no encoder."""
+"""The plan of one render: which different pictures are made of it for a spec's files. No pixels, no encoder."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from imagetron_contracts.media import Dimensions, ImageFormat
-from imagetron_contracts.spec import FileSpec
-from imagetron_deriver.domain.windows import Window, window
+from imagetron_contracts.spec import FileSpec, Output, Profile, Watermark
+from imagetron_deriver.domain.windows import Window
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """One picture to make: a window of the render, brought to a size and encoded."""
+    """One picture to make: a window of the render, brought to a size, and how that becomes a file."""
 
     window: Window
     size: Dimensions
     format: ImageFormat
+    profile: Profile = Profile.QUALITY
+    watermark: Watermark | None = None
+    prompt: str | None = None
+    """For the file's metadata."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +28,20 @@ class Plan:
     cuts: tuple[Cut, ...]
     files: tuple[tuple[FileSpec, int], ...]
 
-    def file_name(self, cut: int) -> str:
-        """The name under which a picture is stored: its first file's."""
-        first = next(file for file, position in self.files if position == cut)
-        return f"{first.name}.{first.format.extension}"
 
-
-def plan(render: Dimensions, files: Sequence[FileSpec]) -> Plan:
+def plan(files: Sequence[FileSpec], windows: Mapping[Dimensions, Window], output: Output, prompt: str) -> Plan:
     """Equal pictures are made once: most families' master has a derivative of its own size."""
-    cuts = [Cut(window(render, file.size), file.size, file.format) for file in files]
+    cuts = [
+        Cut(
+            window=windows[file.size],
+            size=file.size,
+            format=file.format,
+            profile=output.profile,
+            watermark=None if file.is_for_stock else output.watermark,
+            prompt=prompt if output.embeds_prompt else None,
+        )
+        for file in files
+    ]
     different = tuple(dict.fromkeys(cuts))
     return Plan(
         cuts=different, files=tuple((file, different.index(cut)) for file, cut in zip(files, cuts, strict=True))

@@ -11,6 +11,8 @@ from imagetron_gateway.api.access import Authenticate
 from imagetron_gateway.api.admin import AdminDesk, admin_router
 from imagetron_gateway.api.admin_events import events_router
 from imagetron_gateway.api.admin_letters import dead_letters_router
+from imagetron_gateway.api.crops import CropsDesk, crops_router
+from imagetron_gateway.api.families import families_router
 from imagetron_gateway.api.images import ImagesDesk, images_router
 from imagetron_gateway.api.imagine import ImagineDesk, imagine_router
 from imagetron_gateway.api.jobs import JobsDesk, jobs_router
@@ -38,6 +40,7 @@ def create_application(
     health: Health,
     variations: VariationsDesk,
     jobs: JobsDesk,
+    crops: CropsDesk,
     admin: AdminDesk,
     pictures: PicturesDesk,
     pipeline: PipelineDesk,
@@ -77,12 +80,14 @@ def create_application(
     app.routes.append(reference_route(app.openapi))
     app.include_router(variations_router(variations))
     app.include_router(jobs_router(jobs))
+    app.include_router(crops_router(crops))
     app.include_router(pipeline_router(pipeline))
     for router in (subjects_router(imagine.prompts), prompts_router(imagine.prompts), imagine_router(imagine)):
         app.include_router(router)
     for router in (admin_router(admin), dead_letters_router(admin), events_router(admin)):
         app.include_router(router)
     app.include_router(models_router(variations.submissions.models))
+    app.include_router(families_router(variations.submissions.table))
     app.include_router(sources_router(sources))
     app.include_router(webhooks_router(callbacks))
     # Last: their free segments would catch the paths above.

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 
 from imagetron_chassis.principals import Principal
-from imagetron_contracts.families import FAMILIES
+from imagetron_contracts.families import Family as Row
+from imagetron_contracts.families import FamilyTable, UnknownFamily
 from imagetron_contracts.spec import ParentImage, Source, Verb
 from imagetron_contracts.stages import Lane
 from imagetron_gateway.api.problems import InvalidRequest, Objection
@@ -15,7 +16,6 @@ from imagetron_gateway.domain.choosing import Chosen
 from imagetron_gateway.domain.commands import NotAllowed
 from imagetron_gateway.domain.image_ids import image_at, parse_image_id
 from imagetron_gateway.domain.job import Image, Job, JobKind, Lineage
-from imagetron_gateway.domain.pipeline import FAMILY
 from imagetron_gateway.domain.providers import Delivery
 from imagetron_gateway.domain.sources import is_source_id
 from imagetron_gateway.domain.verbs import enlarged, objection_to
@@ -31,6 +31,11 @@ class Parent:
     job: Job
     image: Image
     place: ParentImage
+
+    @property
+    def shape(self) -> Row:
+        """Of its family, as it was when the job was made."""
+        return self.job.families[self.place.family].shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +91,23 @@ class DerivedJobs:
             source=Source(key=picture.key, strength=asked.mode.strength),
             lineage=Lineage(verb=Verb.VARY, parent=parent.place, mode=asked.mode.value),
         )
+        family, table = self._family_of(asked, parent)
         return replace(
             new,
             prompt=asked.prompt or new.prompt,
             negative_prompt=options.negative_prompt,
-            families=(asked.family or parent.place.family,),
+            families=(family,),
+            table=table,
         )
 
     async def upscale(self, image_id: str, asked: UpscaleBody, principal: Principal) -> NewJob:
         """A larger master, made by the image's own provider where it does that itself, else by our upscaler."""
         parent = await self.parent(image_id, principal, Verb.UPSCALE)
         picture = await self._picture(parent)
-        sizes = enlarged(parent.place.family, picture.size, asked.factor)
+        sizes = enlarged(parent.shape.master, picture.size, asked.factor)
         if sizes is None:
             raise InvalidRequest(Objection("/factor", "gives more than can be kept: 8192 pixels a side, 40 megapixels"))
-        times = sizes.master.width // FAMILIES[parent.place.family].master.width
+        times = sizes.master.width // parent.shape.master.width
         new = self._new(
             parent,
             self._enlarger_of(parent.job),
@@ -125,6 +132,17 @@ class DerivedJobs:
     def _options_of(self, job: Job) -> GenerationOptions:
         return options_of(job, self.submissions.models.catalogue.get(job.model))
 
+    def _family_of(self, asked: VaryBody, parent: Parent | None) -> tuple[str, FamilyTable]:
+        """The shape of the pictures, and the table to look it up in: left out or the image's own, it is as it was there."""
+        table = self.submissions.table
+        name = table.canonical(asked.family) if asked.family is not None else None
+        if parent and name in {None, parent.place.family}:
+            return parent.place.family, FamilyTable(families=(parent.shape,))
+        try:
+            return table.named(table.default if name is None else name).name, table
+        except UnknownFamily as error:
+            raise InvalidRequest(Objection("/family", str(error))) from error
+
     async def _vary_upload(self, source_id: str, asked: VaryBody, seed: int | None, principal: Principal) -> NewJob:
         upload = await self.sources.get(source_id, principal)
         if upload is None:
@@ -132,11 +150,13 @@ class DerivedJobs:
         if asked.prompt is None:
             raise InvalidRequest(Objection("/prompt", "is missing; an uploaded picture has none of its own"))
         options = _seeded(asked.generation or GenerationOptions(), seed)
+        family, table = self._family_of(asked, None)
         return NewJob(
             kind=JobKind.DERIVED,
             name=asked.name,
             category=JobKind.DERIVED.value,
-            families=(asked.family or FAMILY,),
+            families=(family,),
+            table=table,
             images=asked.images,
             prompt=asked.prompt,
             negative_prompt=options.negative_prompt,
@@ -161,11 +181,13 @@ class DerivedJobs:
     ) -> NewJob:
         """A job with its parent's words, in its parent's shape. Somebody waits for it: the interactive lane."""
         job = parent.job
+        subject = job.families[parent.place.family].subject
         return NewJob(
             kind=JobKind.DERIVED,
             name=name,
             category=job.category,
             families=(parent.place.family,),
+            table=FamilyTable(families=(parent.shape,)),
             images=images,
             intent=job.intent,
             raw_prompt=job.raw_prompt,
@@ -178,11 +200,15 @@ class DerivedJobs:
             verb=verb,
             source=source,
             lineage=lineage,
+            formats=job.formats,
+            output=job.output,
+            subjects={parent.place.family: subject} if subject else {},
         )
 
     async def _picture(self, parent: Parent) -> ParentPicture:
         try:
-            return await self.parents.picture(parent.image, parent.place)
+            is_watermarked = parent.job.output.watermark is not None
+            return await self.parents.picture(parent.image, parent.place, is_watermarked=is_watermarked)
         except ParentGone as error:
             raise NotAllowed(str(error)) from error
 

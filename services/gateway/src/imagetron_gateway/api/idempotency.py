@@ -59,11 +59,11 @@ def _meaning(body: BaseModel) -> dict[str, Any]:
     said = body.model_dump(mode="json", exclude_unset=True)
     for name, field in type(body).model_fields.items():
         value = getattr(body, name)
-        if isinstance(value, BaseModel):
-            said[name] = _meaning(value)
         # A default that stands for the model's own is no value: who says it means it.
-        elif field.json_schema_extra is not undefaulted and not field.is_required() and value == field.get_default():
+        if field.json_schema_extra is not undefaulted and not field.is_required() and value == field.get_default():
             said.pop(name, None)
+        elif isinstance(value, BaseModel):
+            said[name] = _meaning(value)
     return said
 
 

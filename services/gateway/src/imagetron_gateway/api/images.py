@@ -99,6 +99,8 @@ def images_router(desk: ImagesDesk) -> APIRouter:
         response: Response,
         body: Annotated[VaryBody | None, Body()] = None,
     ) -> schemas.VariationAccepted:
+        if body and body.family is not None:
+            body = body.model_copy(update={"family": desk.submissions.table.canonical(body.family)})
         wanted = partial(desk.derived.vary, image_id, body or VaryBody(), principal)
         return await _accepted(desk, wanted, principal, identified(key, request, body), response)
 

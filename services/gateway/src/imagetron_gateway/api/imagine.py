@@ -10,8 +10,10 @@ from imagetron_chassis.principals import Principal
 from imagetron_contracts.rpc import GetPrompt, PromptShown
 from imagetron_contracts.stages import Lane
 from imagetron_gateway.api import schemas
+from imagetron_gateway.api.accepting import Accepted, in_formats
 from imagetron_gateway.api.access import Allowed, Scope
 from imagetron_gateway.api.idempotency import Key, identified, say_replayed
+from imagetron_gateway.api.output_schemas import in_own_names, output_of
 from imagetron_gateway.api.presenting import Presenter
 from imagetron_gateway.api.problems import Problem
 from imagetron_gateway.api.prompt_calls import PROBLEMS, READ_WITHIN_SECONDS, caller_of
@@ -50,10 +52,15 @@ def imagine_router(desk: ImagineDesk) -> APIRouter:
         },
     )
     async def imagine(
-        body: ImagineBody, principal: Writer, key: Key, request: Request, response: Response
+        body: ImagineBody, accepted: Accepted, principal: Writer, key: Key, request: Request, response: Response
     ) -> schemas.VariationAccepted:
+        output, table = in_formats(body.output, accepted), desk.submissions.table
+        asked = body.families if "families" in body.model_fields_set else [table.default]
+        families = [table.canonical(name) for name in asked]
+
         async def wanted() -> NewJob:
-            chosen = desk.submissions.choose(body.generation)
+            chosen = desk.submissions.choose(body.generation, besides=desk.submissions.objections_to_families(families))
+            subjects = desk.submissions.subjects(body.crop, families)
             question = GetPrompt(caller=caller_of(principal), prompt_id=body.prompt_id)
             kept = (await desk.prompts.ask(question, PromptShown, within_seconds=READ_WITHIN_SECONDS)).prompt
             if body.prompt_version not in {None, kept.version}:
@@ -64,7 +71,8 @@ def imagine_router(desk: ImagineDesk) -> APIRouter:
                 kind=JobKind.IMAGINE,
                 name=body.name,
                 category=pipeline.CATEGORY,
-                families=tuple(body.families),
+                families=tuple(families),
+                table=table,
                 images=body.images,
                 prompt=kept.text,
                 prompt_reference=PromptReference(id=kept.id, version=kept.version),
@@ -72,12 +80,17 @@ def imagine_router(desk: ImagineDesk) -> APIRouter:
                 chosen=chosen,
                 policy=desk.submissions.policy,
                 lane=Lane.INTERACTIVE,
+                formats=tuple(output.formats),
+                output=output_of(output),
+                subjects=subjects,
             )
 
-        submitted = await desk.submissions.submit(wanted, principal, identified(key, request, body))
+        crop = in_own_names(body.crop, table)
+        meant = body.model_copy(update={"families": families, "output": output, "crop": crop})
+        submitted = await desk.submissions.submit(wanted, principal, identified(key, request, meant))
         say_replayed(response, is_replay=submitted.is_replay)
-        accepted = desk.presenter.accepted(submitted.job)
-        response.headers["Location"] = accepted.links.self
-        return accepted
+        answer = desk.presenter.accepted(submitted.job)
+        response.headers["Location"] = answer.links.self
+        return answer
 
     return router

@@ -1,11 +1,12 @@
 """Bodies of `/api/jobs/*`: a job in our own words, the same for every kind."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import Field
 
-from imagetron_gateway.api.schemas import Body, FailureShown, Shown, Text, bounded, distinct, family_name
+from imagetron_gateway.api.output_schemas import OutputShown, SubjectShown
+from imagetron_gateway.api.schemas import Body, FailureShown, FamilyNames, Shown
 from imagetron_gateway.api.verb_schemas import LineageShown
 from imagetron_gateway.domain.job import JobStatus
 
@@ -21,9 +22,9 @@ class CancelBody(Body):
 class RetryBody(Body):
     """Which failed families to make again."""
 
-    families: Annotated[
-        list[Annotated[Text, AfterValidator(family_name)]], BeforeValidator(bounded), AfterValidator(distinct)
-    ] = Field(default=[], description="Failed or partial families of the job; none named: all of them.")
+    families: FamilyNames = Field(
+        default=[], description="Failed or partial families of the job; none named: all of them."
+    )
 
 
 class JobLinks(Shown):
@@ -65,6 +66,7 @@ class JobFamilyShown(Shown):
     admitted_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
+    subject: SubjectShown | None = Field(description="What the caller says of its pictures' subject.")
     error: FailureShown | None
 
 
@@ -134,6 +136,7 @@ class JobShown(Shown):
     served_by: str
     fallback: str | None = Field(description="The provider's model that may take over, because the caller allowed it.")
     cost: CostShown
+    output: OutputShown
     families: dict[str, JobFamilyShown]
     error: str | None
     history: list[RemarkShown]

@@ -17,7 +17,7 @@ from imagetron_gateway.api.idempotency import Key, identified, say_replayed
 from imagetron_gateway.api.ids import JobId
 from imagetron_gateway.api.job_schemas import CancelBody, JobAccepted, JobShown, RetryBody
 from imagetron_gateway.api.presenting import Presenter
-from imagetron_gateway.api.problems import Problem
+from imagetron_gateway.api.problems import InvalidRequest, Problem
 from imagetron_gateway.api.submissions import Submissions
 from imagetron_gateway.domain.job import Job
 from imagetron_gateway.domain.pictures import UrlOf
@@ -110,6 +110,7 @@ def jobs_router(desk: JobsDesk) -> APIRouter:
         response: Response,
         body: Annotated[RetryBody | None, Body()] = None,
     ) -> JobAccepted:
+        body = await _in_own_names(desk, job_id, body, principal) if body and body.families else body
         changed = await retry_job(
             job_id,
             body.families if body else [],
@@ -142,6 +143,18 @@ def jobs_router(desk: JobsDesk) -> APIRouter:
         return accepted
 
     return router
+
+
+async def _in_own_names(desk: JobsDesk, job_id: str, body: RetryBody, principal: Principal) -> RetryBody:
+    """The families by their names in the job: it may have been made with another table. Raises InvalidRequest."""
+    job = await desk.jobs.get(job_id, principal)
+    if job is None:
+        raise JobMissing(f"no job {job_id!r}")
+    own = {word: name for name, family in job.families.items() for word in (name, *family.shape.aliases)}
+    families = [own.get(name) or desk.submissions.table.canonical(name) for name in body.families]
+    if objections := desk.submissions.objections_to_families(families, also=job.families):
+        raise InvalidRequest(*objections)
+    return body.model_copy(update={"families": families})
 
 
 async def _shown(desk: JobsDesk, job: Job) -> JobShown:

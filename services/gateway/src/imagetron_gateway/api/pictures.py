@@ -11,9 +11,12 @@ from starlette.responses import RedirectResponse, Response
 from imagetron_chassis.blobs import BlobMissing, Blobs, InvalidKey
 from imagetron_chassis.principals import Principal, system
 from imagetron_contracts.families import AmbiguousName, picture_named
+from imagetron_contracts.media import ImageFormat
+from imagetron_contracts.stages import PublishedFile
 from imagetron_gateway.api.access import Allowed, Scope
+from imagetron_gateway.api.negotiating import chosen
 from imagetron_gateway.api.schemas import Responses
-from imagetron_gateway.domain.pictures import Picture, UrlOf, picture_of, pictures
+from imagetron_gateway.domain.pictures import UrlOf, pictures, pictures_of
 from imagetron_gateway.ports import Jobs
 
 # A name moves when the next revision ends; a cache may show the old picture this long.
@@ -36,7 +39,7 @@ class PicturesDesk:
 def pictures_router(desk: PicturesDesk) -> APIRouter:
     router = APIRouter(tags=["pictures"])
     answers: Responses = {
-        200: {"content": {"image/webp": {}}, "description": "The picture."},
+        200: {"content": {form.content_type: {} for form in ImageFormat}, "description": "The picture."},
         304: {"description": "Not modified."},
     }
 
@@ -44,6 +47,8 @@ def pictures_router(desk: PicturesDesk) -> APIRouter:
     @router.get(
         "/api/images/{variation_name}/{picture_name}",
         summary="A picture of a variation by name",
+        description="In the format that `Accept` wants most among those that there are; in the first of them where it says "
+        "nothing, or nothing that fits.",
         response_class=Response,
         responses={**answers, 302: {"description": "It lies on the CDN."}},
     )
@@ -53,15 +58,21 @@ def pictures_router(desk: PicturesDesk) -> APIRouter:
         request: Request,
         _: Anyone,
         image: Annotated[int | None, Query(ge=0, description="Of a family's images the one with this index.")] = None,
+        form: Annotated[
+            ImageFormat | None, Query(alias="format", description="This format and no other, whatever `Accept` says.")
+        ] = None,
     ) -> Response:
-        picture = await _resolve(desk.jobs, variation_name, picture_name, image)
-        etag = f'"{picture.file.digest}"'
+        files = await _resolve(desk.jobs, variation_name, picture_name, image)
+        file = chosen(files, ",".join(request.headers.getlist("accept"))) if form is None else _exactly(form, files)
+        etag = f'"{file.digest}"'
         headers = {"Cache-Control": ALIAS_CACHE, "ETag": etag}
+        if len(files) > 1 and form is None:
+            headers["Vary"] = "Accept"
         if desk.public is None:
             if _matches(request, etag):
                 return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-            return RedirectResponse(desk.url_of(picture.file.key), HTTPStatus.FOUND, headers)
-        return await _object(desk.public, picture.file.key, request, headers)
+            return RedirectResponse(desk.url_of(file.key), HTTPStatus.FOUND, headers)
+        return await _object(desk.public, file.key, request, headers)
 
     if desk.public is not None:
         public = desk.public
@@ -81,14 +92,16 @@ def pictures_router(desk: PicturesDesk) -> APIRouter:
     return router
 
 
-async def _resolve(jobs: Jobs, variation_name: str, picture_name: str, image: int | None) -> Picture:
+async def _resolve(jobs: Jobs, variation_name: str, picture_name: str, image: int | None) -> list[PublishedFile]:
+    """The picture in all its formats, by the names of the table that the job was made with."""
     job = await jobs.by_name(variation_name, _NAMES)
     # Anybody may ask: what is not published does not exist, and neither does the name of a variation without pictures.
     hidden = f"no picture {picture_name[:100]!r} of a variation {variation_name[:100]!r} is published (yet)"
     if job is None or not any(pictures(job)):
         raise HTTPException(HTTPStatus.NOT_FOUND, hidden)
     try:
-        name = picture_named(picture_name, job.families)
+        rows = {name: family.shape for name, family in job.families.items()}
+        name = picture_named(picture_name, job.families, families=rows)
     except AmbiguousName as error:
         raise HTTPException(HTTPStatus.NOT_FOUND, str(error)) from error
     if name is None:
@@ -96,10 +109,18 @@ async def _resolve(jobs: Jobs, variation_name: str, picture_name: str, image: in
             HTTPStatus.NOT_FOUND,
             f"{job.name} has no picture {picture_name[:100]!r}; its families: {', '.join(job.families)}",
         )
-    picture = picture_of(job, name, image)
-    if picture is None:
+    found = pictures_of(job, name, image)
+    if not found:
         raise HTTPException(HTTPStatus.NOT_FOUND, hidden)
-    return picture
+    return [picture.file for picture in found]
+
+
+def _exactly(form: ImageFormat, files: list[PublishedFile]) -> PublishedFile:
+    for file in files:
+        if file.format is form:
+            return file
+    there_are = ", ".join(file.format.value for file in files)
+    raise HTTPException(HTTPStatus.NOT_FOUND, f"{files[0].name} is published as {there_are}, not as {form.value}")
 
 
 async def _object(public: Blobs, key: str, request: Request, headers: dict[str, str]) -> Response:

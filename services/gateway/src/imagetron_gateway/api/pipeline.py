@@ -80,10 +80,12 @@ def pipeline_router(desk: PipelineDesk) -> APIRouter:
     ) -> ExecutedShown:
         async def wanted() -> NewJob:
             chosen = desk.submissions.choose(schemas.GenerationOptions())
+            table = desk.submissions.table
             return NewJob(
                 kind=JobKind.IMAGE,
                 category=pipeline.CATEGORY,
-                families=(pipeline.FAMILY,),
+                families=(table.default,),
+                table=table,
                 images=body.image_count,
                 intent=body.intent,
                 raw_prompt=body.raw_prompt,

@@ -1,9 +1,12 @@
 """From a job to what `/api/images/*` shows of it."""
 
+from urllib.parse import urlencode
+
 from imagetron_contracts.media import Dimensions
 from imagetron_contracts.spec import ParentImage
 from imagetron_contracts.stages import Lane
 from imagetron_gateway.api import job_schemas, schemas
+from imagetron_gateway.api.output_schemas import output_shown, subject_shown
 from imagetron_gateway.api.verb_schemas import ImageShown, LineageShown
 from imagetron_gateway.domain.catalogue import UPSCALER
 from imagetron_gateway.domain.image_ids import image_id
@@ -137,6 +140,7 @@ class Presenter:
             provider=job.provider,
             served_by=job.served_by,
             fallback=job.fallback.model if job.fallback else None,
+            output=output_shown(job.formats, job.output),
             cost=job_schemas.CostShown(
                 estimated_usd=job.cost.estimated_micros / MICROS, actual_usd=job.cost.actual_micros / MICROS
             ),
@@ -186,7 +190,7 @@ class Presenter:
             price_usd=price_of(job, family, image) / MICROS,
             lineage=_lineage(job.lineage) if job.lineage else None,
             verbs=[verb.value for verb in verbs_for(job, image)],
-            error=_failure(image.failure) if image.failure else None,
+            error=failure_shown(image.failure) if image.failure else None,
             created_at=job.created_at,
         )
 
@@ -208,7 +212,8 @@ class Presenter:
             admitted_at=family.admitted_at,
             started_at=family.started_at,
             finished_at=family.finished_at,
-            error=_failure(family.failure) if family.failure else None,
+            subject=subject_shown(family.subject) if family.subject else None,
+            error=failure_shown(family.failure) if family.failure else None,
         )
 
     def _job_image(self, job: Job, family: Family, image: Image) -> job_schemas.JobImageShown:
@@ -225,7 +230,7 @@ class Presenter:
             gpu_seconds=render.gpu_seconds,
             answer_digest=render.answer_digest,
             price_usd=price_of(job, family, image) / MICROS,
-            error=_failure(image.failure) if image.failure else None,
+            error=failure_shown(image.failure) if image.failure else None,
         )
 
     def _family(self, job: Job, family: Family) -> schemas.FamilyShown:
@@ -234,7 +239,7 @@ class Presenter:
             progress=self._progress(job, family),
             attempt=family.attempt,
             seeds=[image.seed for image in family.images],
-            error=_failure(family.failure) if family.failure else None,
+            error=failure_shown(family.failure) if family.failure else None,
         )
 
     def _progress(self, job: Job, family: Family) -> float:
@@ -255,9 +260,14 @@ class Presenter:
     def _picture(self, job: Job, picture: Picture) -> schemas.PictureShown:
         file = picture.file
         alias = file.name if file.name == picture.family else f"{picture.family}.{file.name}"
-        # Without it a name stands for the first good image.
-        if len(job.families[picture.family].images) > 1:
-            alias += f"?image={picture.image}"
+        exactly = {
+            # Without it a name stands for the first good image,
+            "image": picture.image if len(job.families[picture.family].images) > 1 else None,
+            # and for the format that the reader wants most.
+            "format": None if picture.is_first else file.format.value,
+        }
+        if query := urlencode({name: value for name, value in exactly.items() if value is not None}):
+            alias += f"?{query}"
         return schemas.PictureShown(
             family=picture.family,
             name=file.name,
@@ -283,7 +293,7 @@ def _lineage(lineage: Lineage) -> LineageShown:
     )
 
 
-def _failure(failure: Failure) -> schemas.FailureShown:
+def failure_shown(failure: Failure) -> schemas.FailureShown:
     return schemas.FailureShown(
         stage=failure.stage.value,
         code=failure.code.value,

@@ -18,9 +18,10 @@ from imagetron_chassis.errors import ChassisError, Retryable
 from imagetron_chassis.logs import log
 from imagetron_contracts.rpc import Refusal
 from imagetron_gateway.domain.commands import NotAllowed
-from imagetron_gateway.ports import InvalidCursor, KeyTaken, NameTaken, PromptsRefused, TooManyTails
-from imagetron_gateway.usecases.committing import JobMissing, KeyReused
+from imagetron_gateway.ports import InvalidCursor, KeyTaken, NameTaken, PromptsRefused, RenderGone, TooManyTails
+from imagetron_gateway.usecases.committing import FamilyMissing, JobChanged, JobMissing, KeyReused
 from imagetron_gateway.usecases.operating_letters import LetterMissing, QueueUnknown
+from imagetron_gateway.usecases.previewing import ImageMissing
 from imagetron_gateway.usecases.submitting import BacklogFull
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -131,6 +132,11 @@ def _pointer(place: Sequence[str | int]) -> str:
     where, *path = place
     if where != "body":
         return "?" + ".".join(map(str, path))
+    return pointer_to(*path)
+
+
+def pointer_to(*path: str | int) -> str:
+    """The JSON pointer (RFC 6901) to a place in the request body."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
 
 
@@ -232,6 +238,10 @@ _ANSWERS: Final[dict[type[Exception], Callable[[Any], JSONResponse]]] = {
         headers={"Retry-After": str(_BACKLOG_RETRY_AFTER_SECONDS)},
     ),
     JobMissing: lambda error: problem(HTTPStatus.NOT_FOUND, "not-found", str(error)),
+    FamilyMissing: lambda error: problem(HTTPStatus.NOT_FOUND, "not-found", str(error)),
+    ImageMissing: lambda error: problem(HTTPStatus.NOT_FOUND, "not-found", str(error)),
+    RenderGone: lambda error: problem(HTTPStatus.GONE, "render-gone", str(error)),
+    JobChanged: lambda error: problem(HTTPStatus.PRECONDITION_FAILED, "changed", str(error)),
     QueueUnknown: lambda error: problem(HTTPStatus.NOT_FOUND, "not-found", str(error)),
     LetterMissing: lambda error: problem(HTTPStatus.NOT_FOUND, "not-found", str(error)),
     TooManyTails: lambda error: problem(HTTPStatus.SERVICE_UNAVAILABLE, "too-many-readers", str(error), retryable=True),

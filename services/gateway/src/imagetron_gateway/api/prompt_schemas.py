@@ -3,10 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from imagetron_contracts.families import FAMILIES
 from imagetron_contracts.rpc import (
     MAX_PROMPTS,
     MAX_SUBJECT_CHARACTERS,
@@ -16,18 +15,18 @@ from imagetron_contracts.rpc import (
     Source,
     SubjectsTurn,
 )
+from imagetron_gateway.api.output_schemas import CropBody, OutputBody, unsaid
 from imagetron_gateway.api.schemas import (
+    FAMILIES_SAID,
     ApprovedPrompt,
     Body,
+    FamilyNames,
     GenerationOptions,
     Name,
     NotBlank,
     Shown,
     Text,
     Whole,
-    bounded,
-    distinct,
-    family_name,
 )
 from imagetron_gateway.domain.pipeline import FAMILY
 
@@ -159,11 +158,15 @@ class ImagineBody(Body):
         default=None, description="The version that you read and approved: any other one is refused (409)."
     )
     images: Whole = Field(default=4, ge=1, le=5, description="In each family.")
-    families: Annotated[
-        list[Annotated[Text, AfterValidator(family_name)]], BeforeValidator(bounded), AfterValidator(distinct)
-    ] = Field(default=[FAMILY], min_length=1, description=f"One to all of: {', '.join(FAMILIES)}.")
+    families: FamilyNames = Field(
+        default=[FAMILY],
+        min_length=1,
+        description=f"{FAMILIES_SAID} Left out: `{FAMILY}`, or the first of a table without it.",
+    )
     name: Name | None = Field(default=None, description="Of the variation; one is made up if there is none.")
     generation: GenerationOptions = Field(default_factory=GenerationOptions)
+    output: OutputBody = Field(default=OutputBody(), json_schema_extra=unsaid)
+    crop: CropBody = CropBody()
 
     @model_validator(mode="after")
     def _says_no_null(self) -> Self:

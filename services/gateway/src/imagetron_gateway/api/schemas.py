@@ -7,14 +7,12 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from imagetron_contracts.families import FAMILIES, UnknownFamily, family_named
 from imagetron_contracts.media import Dimensions, ImageFormat
 from imagetron_contracts.rpc import MAX_PROMPT_CHARACTERS
 from imagetron_gateway.domain.catalogue import DEFAULT_MODEL
+from imagetron_gateway.domain.families import MAX_FAMILIES
 from imagetron_gateway.domain.naming import MAX_LENGTH, objection_to
 from imagetron_gateway.domain.seeds import MAX_SEED
-
-_CATEGORY: Final = r"^[A-Za-z0-9][A-Za-z0-9/_ .-]*$"
 
 
 def _whole(value: object) -> object:
@@ -30,17 +28,10 @@ def _name(value: str) -> str:
     return value
 
 
-def family_name(value: str) -> str:
-    try:
-        return family_named(value).name
-    except UnknownFamily as error:
-        raise ValueError(str(error)) from error
-
-
-def bounded(values: object) -> object:
+def _bounded(values: object) -> object:
     """Before anything looks at each of them."""
-    if isinstance(values, list) and len(values) > len(FAMILIES):
-        raise ValueError(f"names {len(values)} families; there are {len(FAMILIES)}")
+    if isinstance(values, list) and len(values) > MAX_FAMILIES:
+        raise ValueError(f"names {len(values)} families; no table has more than {MAX_FAMILIES}")
     return values
 
 
@@ -50,7 +41,7 @@ def distinct(values: list[str]) -> list[str]:
     return values
 
 
-def _storable(value: str) -> str:
+def storable(value: str) -> str:
     if "\0" in value:
         raise ValueError("must not hold a NUL character")
     if any("\ud800" <= character <= "\udfff" for character in value):
@@ -71,8 +62,12 @@ def _not_blank(value: str) -> str:
 
 Whole = Annotated[int, BeforeValidator(_whole), Field(strict=True)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Text = Annotated[str, Field(strict=True), AfterValidator(_storable)]
+Text = Annotated[str, Field(strict=True), AfterValidator(storable)]
 NotBlank = Annotated[Text, AfterValidator(_not_blank)]
+FamilyName = Annotated[Text, Field(max_length=100)]
+"""Or an alias. Which ones there are is known where the table is."""
+FamilyNames = Annotated[list[FamilyName], BeforeValidator(_bounded)]
+FAMILIES_SAID: Final = "One to all of GET /api/images/families, by name or alias."
 ApprovedPrompt = Annotated[
     NotBlank, Field(max_length=MAX_PROMPT_CHARACTERS, description="Reaches the model byte for byte.")
 ]
@@ -114,43 +109,6 @@ class GenerationBody(GenerationOptions):
     """What to make, and how. What is left out takes the model's default; a left-out seed is drawn and reported."""
 
     prompt: ApprovedPrompt
-
-
-class VariationBody(Body):
-    """A variation: one picture idea in several aspect families."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "name": "hero-sunset-beach",
-                    "category": "marketing/seo",
-                    "families": ["square", "landscape", "facebook-og"],
-                    "generation": {
-                        "prompt": "Professional sunset beach scene, warm golden hour lighting, serene ocean waves",
-                        "negativePrompt": "people, text, watermark, low quality",
-                        "seed": 1234567890,
-                        "model": "photorealistic",
-                        "inferenceSteps": 30,
-                        "guidanceScale": 7.5,
-                    },
-                    "isDxJob": True,
-                }
-            ]
-        }
-    )
-
-    name: Name
-    category: Text = Field(
-        min_length=1, max_length=100, pattern=_CATEGORY, description="Yours to choose; told in events."
-    )
-    families: Annotated[
-        list[Annotated[Text, AfterValidator(family_name)]], BeforeValidator(bounded), AfterValidator(distinct)
-    ] = Field(min_length=1, description=f"One to all of: {', '.join(FAMILIES)}.")
-    generation: GenerationBody
-    is_dx_job: Annotated[bool, Field(strict=True)] = Field(
-        default=False, description="Somebody is waiting for it: the interactive lane."
-    )
 
 
 class Shown(BaseModel):
@@ -307,6 +265,28 @@ class ModelShown(Shown):
 
 class ModelList(Shown):
     items: list[ModelShown]
+    next: None = None
+
+
+class DerivativeShown(Shown):
+    """A picture that is cut from the same render as its family's master."""
+
+    name: str
+    size: Dimensions
+
+
+class AspectFamilyShown(Shown):
+    """A shape that a request can ask for: its master has the family's own name."""
+
+    name: str
+    aliases: list[str] = Field(description="Other words for it, wherever its name may be said.")
+    ratio: str
+    master: Dimensions
+    derivatives: list[DerivativeShown]
+
+
+class AspectFamilyList(Shown):
+    items: list[AspectFamilyShown]
     next: None = None
 
 

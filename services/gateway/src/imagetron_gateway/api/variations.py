@@ -11,12 +11,15 @@ from imagetron_chassis.periodic import Periodic
 from imagetron_chassis.principals import Principal
 from imagetron_contracts.stages import Lane
 from imagetron_gateway.api import schemas
+from imagetron_gateway.api.accepting import Accepted, in_formats
 from imagetron_gateway.api.access import Allowed, Scope
 from imagetron_gateway.api.idempotency import Key, identified, say_replayed
 from imagetron_gateway.api.ids import JobId
+from imagetron_gateway.api.output_schemas import in_own_names, output_of
 from imagetron_gateway.api.presenting import Presenter
 from imagetron_gateway.api.problems import Problem
 from imagetron_gateway.api.submissions import Submissions, drawn_seed
+from imagetron_gateway.api.variation_schemas import VariationBody
 from imagetron_gateway.domain.job import Job
 from imagetron_gateway.ports import Jobs
 from imagetron_gateway.usecases.changing import regenerate_job
@@ -54,26 +57,35 @@ def variations_router(desk: VariationsDesk) -> APIRouter:
         responses={**_PROBLEMS, 409: {"model": Problem, "description": "The name is taken."}},
     )
     async def submit(
-        body: schemas.VariationBody, principal: Writer, key: Key, request: Request, response: Response
+        body: VariationBody, accepted: Accepted, principal: Writer, key: Key, request: Request, response: Response
     ) -> schemas.VariationAccepted:
+        output, table = in_formats(body.output, accepted), desk.submissions.table
+        families = [table.canonical(name) for name in body.families]
+
         async def wanted() -> NewJob:
-            chosen = desk.submissions.choose(body.generation)
+            chosen = desk.submissions.choose(body.generation, besides=desk.submissions.objections_to_families(families))
             return NewJob(
                 name=body.name,
                 category=body.category,
-                families=tuple(body.families),
+                families=tuple(families),
+                table=table,
                 prompt=body.generation.prompt,
                 negative_prompt=body.generation.negative_prompt,
                 chosen=chosen,
                 policy=desk.submissions.policy,
                 lane=Lane.INTERACTIVE if body.is_dx_job else Lane.BATCH,
+                formats=tuple(output.formats),
+                output=output_of(output),
+                subjects=desk.submissions.subjects(body.crop, families),
             )
 
-        submitted = await desk.submissions.submit(wanted, principal, identified(key, request, body))
+        crop = in_own_names(body.crop, table)
+        meant = body.model_copy(update={"families": families, "output": output, "crop": crop})
+        submitted = await desk.submissions.submit(wanted, principal, identified(key, request, meant))
         say_replayed(response, is_replay=submitted.is_replay)
-        accepted = desk.presenter.accepted(submitted.job)
-        response.headers["Location"] = accepted.links.self
-        return accepted
+        answer = desk.presenter.accepted(submitted.job)
+        response.headers["Location"] = answer.links.self
+        return answer
 
     @router.get("", summary="List variations, newest first", response_description="A page.", responses=_PROBLEMS)
     async def page(

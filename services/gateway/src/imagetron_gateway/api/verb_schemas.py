@@ -3,19 +3,18 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from imagetron_contracts.media import Dimensions
 from imagetron_gateway.api.schemas import (
     ApprovedPrompt,
     Body,
     FailureShown,
+    FamilyName,
     GenerationOptions,
     Name,
     Shown,
-    Text,
     Whole,
-    family_name,
     undefaulted,
 )
 from imagetron_gateway.domain.seeds import MAX_SEED
@@ -48,8 +47,10 @@ class VaryBody(Body):
     images: _Images = 4
     seed: _Seed = -1
     prompt: ApprovedPrompt | None = Field(default=None, description="Instead of the image's own. An upload has none.")
-    family: Annotated[Text, AfterValidator(family_name)] | None = Field(
-        default=None, description="The shape of the pictures. Left out, the image's own; of an upload, `square`."
+    family: FamilyName | None = Field(
+        default=None,
+        description="The shape of the pictures, of GET /api/images/families. Left out, the image's own; of an upload, "
+        "`square`, or the first of a table without it.",
     )
     generation: GenerationOptions | None = Field(default=None, description="Instead of how the image was made.")
     name: Name | None = None

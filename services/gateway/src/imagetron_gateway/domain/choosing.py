@@ -1,8 +1,9 @@
 """Which model makes a job's pictures, and which may do so in its place. Who can serve just now is asked elsewhere."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from imagetron_contracts.families import FAMILIES
+from imagetron_contracts.media import Dimensions
 from imagetron_contracts.spec import Serving
 from imagetron_gateway.domain.catalogue import Model
 from imagetron_gateway.domain.job import Parameters
@@ -25,8 +26,8 @@ class Chosen:
     def has_failed_over(self) -> bool:
         return self.serving.name == self.model.fallback
 
-    def fallback_serving(self, families: tuple[str, ...]) -> Serving | None:
-        """The fallback with its own defaults and native sizes."""
+    def fallback_serving(self, masters: Mapping[str, Dimensions]) -> Serving | None:
+        """The fallback with its own defaults, and its native sizes for the families with these masters."""
         if self.fallback is None:
             return None
         return Serving(
@@ -34,7 +35,7 @@ class Chosen:
             model=self.fallback.provider_model,
             steps=self.fallback.steps.default,
             guidance_scale=self.fallback.guidance.default,
-            sizes={name: self.fallback.bucket_for(FAMILIES[name].master) for name in families},
+            sizes={name: self.fallback.bucket_for(master) for name, master in masters.items()},
         )
 
 

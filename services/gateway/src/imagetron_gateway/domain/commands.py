@@ -1,14 +1,17 @@
-"""What people ask of a job that exists: cancel it, retry what failed, make everything again. Pure, like saga.py.
+"""What people ask of a job that exists: cancel it, retry what failed, make everything again, cut it again. Pure, like saga.py.
 
-These alone leave an end: each is recorded in the history, and begins a new attempt or a new revision.
+These alone leave an end: each is recorded in the history, and begins a new attempt or a new revision. Cutting again leaves
+none: it begins a derivation.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from imagetron_contracts.failures import FailureCode
 from imagetron_contracts.stages import JobCancelled
+from imagetron_gateway.domain import recutting
 from imagetron_gateway.domain.decisions import Decision, Draft
 from imagetron_gateway.domain.job import Failure, Family, FamilyStatus, ImageStatus, Job, JobStatus, Policy
 from imagetron_gateway.domain.pictures import UrlOf
@@ -36,7 +39,10 @@ def cancel(job: Job, now: datetime, url_of: UrlOf, expected: JobStatus | None = 
     for family in job.families.values():
         if not family.status.is_terminal:
             _cancel_family(draft, family)
-    if job.in_flight_families:
+    recuts = recutting.under_way(job)
+    for name, recut in recuts.items():
+        recutting.give_up(draft, name, recut, FailureCode.CANCELLED, "cancelled")
+    if job.in_flight_families or recuts:
         draft.update(unmarked_revision=job.revision).say(JobCancelled(job_id=job.id, revision=job.revision))
     draft.update(status=JobStatus.CANCELLED, error="cancelled", finished_at=now)
     draft.update(published=names_moved(draft.job))
@@ -106,6 +112,19 @@ def regenerate(job: Job, now: datetime, seed: int | None = None, *, policy: Poli
     )
     what = "regenerated" if seed is None else "reseeded"
     return Draft(fresh, now).remark(what, detail=f"revision {fresh.revision}").decision()
+
+
+def cut_again(job: Job, family_name: str, said: Mapping[str, Any], now: datetime) -> Decision:
+    """Cut the family's renders again with these fields of its subject changed; its pictures stay until the new ones are public.
+
+    Raises NotAllowed for a family that has not ended, or has no pictures.
+    """
+    if objection := recutting.objection_to(job, family_name):
+        raise NotAllowed(objection)
+    draft = Draft(job, now)
+    draft.change(family_name, subject=recutting.changed(job.families[family_name].subject, said))
+    recutting.begin(draft, family_name)
+    return draft.decision()
 
 
 def _cancel_family(draft: Draft, family: Family) -> None:

@@ -94,6 +94,7 @@ class Draft:
         """The job with everything that follows from its families brought up to date."""
         families = self.job.families.values()
         checks = [family.check_at for family in families if family.check_at and family.status.is_in_flight]
+        checks += [family.recut.check_at for family in families if family.recut and family.recut.check_at]
         if self.job.unmarked_revision is not None:
             checks.append(self.now)
         waits = not self.job.status.is_terminal and any(family.status is FamilyStatus.WAITING for family in families)

@@ -4,11 +4,10 @@ import re
 import uuid
 from typing import Final
 
-from imagetron_contracts.families import FAMILIES
 from imagetron_contracts.spec import ParentImage
 from imagetron_gateway.domain.job import Image, Job
 
-_ID: Final = re.compile(r"img_([0-9a-f]{32})_([1-9][0-9]{0,5})_([a-z-]{1,40})_([0-9])")
+_ID: Final = re.compile(r"img_([0-9a-f]{32})_([1-9][0-9]{0,5})_([A-Za-z0-9_-]{1,40})_([0-9])")
 
 
 def image_id(job_id: str, revision: int, family: str, index: int) -> str:
@@ -18,7 +17,7 @@ def image_id(job_id: str, revision: int, family: str, index: int) -> str:
 def parse_image_id(text: str) -> ParentImage | None:
     """The place that an id names; None for what is no id of an image."""
     found = _ID.fullmatch(text)
-    if found is None or found[3] not in FAMILIES:
+    if found is None:
         return None
     return ParentImage(job_id=str(uuid.UUID(found[1])), revision=int(found[2]), family=found[3], index=int(found[4]))
 

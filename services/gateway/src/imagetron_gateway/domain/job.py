@@ -7,10 +7,13 @@ from typing import Final
 
 from pydantic import Field
 
+from imagetron_contracts.crops import Detection, Subject
 from imagetron_contracts.failures import FailureCode, Stage
-from imagetron_contracts.media import Dimensions
+from imagetron_contracts.families import Family as Row
+from imagetron_contracts.families import family_named
+from imagetron_contracts.media import Dimensions, ImageFormat
 from imagetron_contracts.message import Value
-from imagetron_contracts.spec import TRITON, ParentImage, Serving, Source, Verb
+from imagetron_contracts.spec import TRITON, Output, ParentImage, Serving, Source, Verb
 from imagetron_contracts.stages import Lane, PublishedFile
 from imagetron_gateway.domain.prices import NOTHING, Cost
 from imagetron_gateway.domain.providers import DELIVERY_OF, Delivery
@@ -101,11 +104,45 @@ class Image(Value):
     digest: str | None = None
     render: Render | None = None
     files: tuple[PublishedFile, ...] = ()
+    detection: Detection | None = None
+    """What was found in the render; absent where nothing had to be looked for."""
     failure: Failure | None = None
 
     def unmade(self, seed: int | None = None) -> "Image":
         """The same image before anything was done for it, perhaps with another seed."""
         return Image(index=self.index, seed=self.seed if seed is None else seed)
+
+
+class RecutImage(Value):
+    """One image of a cutting again: owed until its new files are public, or until it fails and keeps the old ones."""
+
+    index: int
+    is_cut: bool = False
+    failure: Failure | None = None
+
+    @property
+    def is_owed(self) -> bool:
+        return not self.is_cut and self.failure is None
+
+
+class Recut(Value):
+    """The newest cutting again of a family's renders: under way, or over with failures. One that went well leaves nothing."""
+
+    asked_at: datetime
+    attempt: int
+    """Of the family when it was asked for: a retry meanwhile makes no other work of it."""
+    images: tuple[RecutImage, ...]
+    requests_sent: int = 0
+    check_at: datetime | None = None
+
+    @property
+    def is_under_way(self) -> bool:
+        return any(image.is_owed for image in self.images)
+
+    @property
+    def failure(self) -> Failure | None:
+        """Of its first image that failed."""
+        return next((image.failure for image in self.images if image.failure), None)
 
 
 class Family(Value):
@@ -115,6 +152,10 @@ class Family(Value):
     render: Dimensions
     master: Dimensions | None = None
     """Of an upscaled picture; absent: as the table of families says, with all derivatives."""
+    row: Row | None = None
+    """What the table said when the job was made. Jobs of before it could be configured say nothing: it was the built-in one."""
+    subject: Subject | None = None
+    """What the caller says of these pictures' subject."""
     price_micros: int = 0
     """Of each delivered image, in micro-dollars."""
     fallback_price_micros: int = 0
@@ -133,6 +174,9 @@ class Family(Value):
     fingerprint: str | None = None
     model_seconds: float = 0
     encode_seconds: float = 0
+    derivation: int = 0
+    """How often its renders were to be cut again."""
+    recut: Recut | None = None
 
     def unmade(self, seed_of: Callable[[int], int] | None = None) -> "Family":
         """The same family before anything was done for it; `seed_of` gives each image's seed by its index."""
@@ -140,11 +184,18 @@ class Family(Value):
             name=self.name,
             render=self.render,
             master=self.master,
+            row=self.row,
+            subject=self.subject,
             price_micros=self.price_micros,
             fallback_price_micros=self.fallback_price_micros,
             budget_seconds=self.budget_seconds,
             images=tuple(image.unmade(seed_of(image.index) if seed_of else None) for image in self.images),
         )
+
+    @property
+    def shape(self) -> Row:
+        """Its master and derivatives, whatever the table says by now. Raises UnknownFamily for a document that lost its row."""
+        return self.row or family_named(self.name)
 
     @property
     def estimated_micros(self) -> int:
@@ -268,6 +319,9 @@ class Job(Value):
     lineage: Lineage | None = None
     cost: Cost = NOTHING
     parameters: Parameters
+    formats: tuple[ImageFormat, ...] = (ImageFormat.WEBP,)
+    """Of every picture; the first is the one that is told where there is one URL."""
+    output: Output = Output()
     lane: Lane
     status: JobStatus = JobStatus.QUEUED
     families: dict[str, Family]

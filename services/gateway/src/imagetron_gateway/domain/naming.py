@@ -6,7 +6,7 @@ from typing import Final
 
 MAX_LENGTH: Final = 100
 # Paths of the same API begin with these words; a variation of that name could not be reached.
-RESERVED: Final = frozenset({"variations", "health", "models", "jobs", "imagine", "sources"})
+RESERVED: Final = frozenset({"variations", "health", "models", "families", "jobs", "imagine", "sources"})
 _SAFE: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?")
 
 

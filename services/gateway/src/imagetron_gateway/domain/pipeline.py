@@ -1,9 +1,9 @@
-"""What the two-step pipeline's clients see of a job: one family of square images, in their words."""
+"""What the two-step pipeline's clients see of a job: one family of images, square where the table has such, in their words."""
 
 from typing import Final
 
 from imagetron_gateway.domain.job import Image, Job, JobStatus
-from imagetron_gateway.domain.pictures import UrlOf, good_images, shown_images
+from imagetron_gateway.domain.pictures import UrlOf, good_images, shown_images, urls_by_name
 
 FAMILY: Final = "square"
 CATEGORY: Final = "image"
@@ -20,19 +20,24 @@ STATUS: Final[dict[JobStatus, str]] = {
 
 def cdn_urls(job: Job, url_of: UrlOf) -> list[str]:
     """The masters of the images that there are, in the images' order."""
-    good = good_images(shown_images(job, FAMILY))
-    return [url_of(file.key) for image in good for file in image.files if file.name == FAMILY]
+    family = _family_of(job)
+    urls = (urls_by_name(image.files, url_of) for image in good_images(shown_images(job, family)))
+    return [named[family] for named in urls if family in named]
 
 
 def error_of(job: Job) -> str | None:
     """Why the job is FAILED: each image that there is not, with its reason. None while it is not."""
     if STATUS[job.status] != "FAILED":
         return None
-    images = job.families[FAMILY].images
+    images = job.families[_family_of(job)].images
     failed = [_said(image, len(images)) for image in images if image.failure]
     if job.status is JobStatus.CANCELLED or not failed:
         return job.error or "failed"
     return "; ".join(failed)
+
+
+def _family_of(job: Job) -> str:
+    return next(iter(job.families))
 
 
 def _said(image: Image, count: int) -> str:

@@ -33,6 +33,8 @@ def replayed(job: Job, now: datetime, *, job_id: str, owner: str) -> Job:
         lineage=job.lineage,
         cost=Cost().expecting(sum(family.estimated_micros for family in families.values())),
         parameters=job.parameters,
+        formats=job.formats,
+        output=job.output,
         lane=job.lane,
         families=families,
         created_at=now,

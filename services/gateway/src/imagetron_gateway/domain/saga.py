@@ -3,6 +3,8 @@
     job:     queued -> running -> completed | partial | failed | cancelled
     family:  waiting -> admitted -> generating -> deriving -> publishing -> completed | partial | failed | cancelled
 
+What is about cutting a family again is recutting.py's, and moves none of these.
+
 Messages may come twice, late and in any order: results of an older revision or attempt are ignored, an image's progress
 only goes forward, and an end is left only by what somebody asked for (commands.py).
 """
@@ -13,6 +15,7 @@ from typing import Final
 
 from imagetron_contracts.failures import FailureCode, Stage
 from imagetron_contracts.stages import (
+    CuttingMessage,
     DerivativesRendered,
     FamilyMessage,
     FamilyPublished,
@@ -23,6 +26,7 @@ from imagetron_contracts.stages import (
     RendersGenerated,
     StageFailed,
 )
+from imagetron_gateway.domain import recutting
 from imagetron_gateway.domain.decisions import STAGE_CHECK_AFTER, Decision, Draft, requests_for
 from imagetron_gateway.domain.job import (
     Failure,
@@ -68,9 +72,26 @@ def admit(job: Job, family_name: str, now: datetime) -> Decision | None:
 def apply(job: Job, message: FamilyMessage, now: datetime, url_of: UrlOf) -> Decision | None:
     """What a worker's message changes; None if it is about other work, or says nothing new."""
     family = job.families.get(message.family)
-    if family is None or not _is_asked_for(job, family, message):
+    if family is None:
+        return None
+    if isinstance(message, CuttingMessage) and message.derivation is not None:
+        return recutting.answered(job, message, now, url_of)
+    if not _is_asked_for(job, family, message):
         return None
     draft = Draft(job, now)
+    _take_in(draft, family, message)
+    if draft.job.families[family.name] == family:
+        return None
+    if not family.status.is_terminal:
+        _forward_family(draft, family.name)
+        _settle_family(draft, family.name, url_of)
+    elif job.status.is_terminal:
+        draft.update(published=names_moved(draft.job))
+    return draft.decision()
+
+
+def _take_in(draft: Draft, family: Family, message: FamilyMessage) -> None:
+    """Whatever is no worker's message changes nothing."""
     match message:
         case FamilyStarted():
             _started(draft, family, message)
@@ -82,16 +103,6 @@ def apply(job: Job, message: FamilyMessage, now: datetime, url_of: UrlOf) -> Dec
             _published(draft, family, message)
         case StageFailed():
             _failed(draft, family, message)
-        case _:
-            return None
-    if draft.job.families[family.name] == family:
-        return None
-    if not family.status.is_terminal:
-        _forward_family(draft, family.name)
-        _settle_family(draft, family.name, url_of)
-    elif job.status.is_terminal:
-        draft.update(published=names_moved(draft.job))
-    return draft.decision()
 
 
 def _is_asked_for(job: Job, family: Family, message: FamilyMessage) -> bool:
@@ -107,9 +118,12 @@ def tick(job: Job, now: datetime, url_of: UrlOf) -> Decision | None:
         for family in job.families.values()
         if family.status.is_in_flight and family.check_at is not None and family.check_at <= now
     ]
-    if not due:
+    recuts = recutting.due(job, now)
+    if not due and not recuts:
         return None
     draft = Draft(job, now)
+    for name, recut in recuts.items():
+        recutting.ask_again(draft, name, recut, most_requests=MAX_REQUESTS[job.lane])
     for family in due:
         if _is_unsent(job, family):
             # The broker is away, and nobody can answer what nobody heard.
@@ -203,7 +217,7 @@ def _derived(draft: Draft, family: Family, message: DerivativesRendered) -> None
 def _published(draft: Draft, family: Family, message: FamilyPublished) -> None:
     known = {image.index: image for image in family.images}
     news: dict[int, dict[str, object]] = {
-        image.index: {"status": ImageStatus.PUBLISHED, "files": image.files}
+        image.index: {"status": ImageStatus.PUBLISHED, "files": image.files, "detection": image.detection}
         for image in message.images
         if image.index in known and not known[image.index].status.is_terminal
     }
@@ -285,6 +299,9 @@ def _settle_family(draft: Draft, name: str, url_of: UrlOf) -> None:
         draft.tell(lambda job: family_failed(job, name, failure))
     else:
         draft.tell(lambda job: family_completed(job, name, url_of))
+    if good and family.derivation:
+        # A retry's images are cut as the spec says, which is older than what was said of the subject since.
+        recutting.begin(draft, name)
     if all(other.status.is_terminal for other in draft.job.families.values()):
         _settle_job(draft, url_of)
 

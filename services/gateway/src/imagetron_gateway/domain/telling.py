@@ -2,8 +2,8 @@
 
 from imagetron_contracts import events
 from imagetron_contracts.message import Message
-from imagetron_gateway.domain.job import Failure, Job, JobStatus
-from imagetron_gateway.domain.pictures import UrlOf, family_urls, job_urls
+from imagetron_gateway.domain.job import Failure, Image, Job, JobStatus
+from imagetron_gateway.domain.pictures import UrlOf, family_urls, job_urls, urls_by_name
 
 
 def variation_started(job: Job) -> events.VariationStarted:
@@ -12,18 +12,10 @@ def variation_started(job: Job) -> events.VariationStarted:
     )
 
 
-def family_completed(job: Job, name: str, url_of: UrlOf) -> events.FamilyCompleted:
+def family_completed(job: Job, name: str, url_of: UrlOf, derivation: int | None = None) -> events.FamilyCompleted:
     family = job.families[name]
     urls = family_urls(family, url_of)
-    images = tuple(
-        events.PublishedImage(
-            index=image.index,
-            url=next((url_of(file.key) for file in image.files if file.name == name), None),
-            derivatives={file.name: url_of(file.key) for file in image.files if file.name != name},
-            error=image.failure.message if image.failure else None,
-        )
-        for image in family.images
-    )
+    images = tuple(_published(image, name, url_of) for image in family.images)
     return events.FamilyCompleted(
         variation_id=job.id,
         revision=job.revision,
@@ -32,6 +24,17 @@ def family_completed(job: Job, name: str, url_of: UrlOf) -> events.FamilyComplet
         public_url=urls.get(name, next(iter(urls.values()))),
         derivatives={picture: url for picture, url in urls.items() if picture != name},
         images=images,
+        derivation=derivation,
+    )
+
+
+def _published(image: Image, family: str, url_of: UrlOf) -> events.PublishedImage:
+    urls = urls_by_name(image.files, url_of)
+    return events.PublishedImage(
+        index=image.index,
+        url=urls.pop(family, None),
+        derivatives=urls,
+        error=image.failure.message if image.failure else None,
     )
 
 

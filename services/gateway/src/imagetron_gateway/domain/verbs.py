@@ -7,7 +7,6 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from imagetron_contracts.families import FAMILIES
 from imagetron_contracts.media import Dimensions
 from imagetron_contracts.spec import Verb
 from imagetron_gateway.domain.job import Image, ImageStatus, Job
@@ -66,16 +65,17 @@ def verbs_for(job: Job, image: Image) -> list[Verb]:
     return [verb for verb in (Verb.REROLL, Verb.VARY, Verb.UPSCALE) if objection_to(job, image, verb) is None]
 
 
-def enlarged(family: str, source: Dimensions, factor: int | None = None) -> Enlarged | None:
-    """The master `factor` times as wide, or with the smallest factor that gives picture agencies their pixels.
+def enlarged(master: Dimensions, source: Dimensions, factor: int | None = None) -> Enlarged | None:
+    """The master `factor` times as wide, or with the smallest factor that gives picture agencies their pixels; of a small one
+    with the largest that there is.
 
     `source` is the size of the picture that is enlarged: it grows by the smallest whole number that leaves the master enough
     to be cut from. None if no factor fits into what can be stored.
     """
-    table = FAMILIES[family].master
-    area = table.width * table.height
-    chosen = factor or next(candidate for candidate in FACTORS if area * candidate**2 >= STOCK_PIXELS)
-    width, height = table.width * chosen, table.height * chosen
+    area = master.width * master.height
+    enough = (candidate for candidate in FACTORS if area * candidate**2 >= STOCK_PIXELS)
+    chosen = factor or next(enough, FACTORS[-1])
+    width, height = master.width * chosen, master.height * chosen
     render = _covering(source, width, height)
     return Enlarged(render=render, master=Dimensions(width=width, height=height)) if render else None
 

@@ -1,8 +1,9 @@
-"""What a caller may do to a job that exists: cancel it, retry what failed, make everything again."""
+"""What a caller may do to a job that exists: cancel it, retry what failed, make everything again, cut it again."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from imagetron_chassis.clock import Clock
 from imagetron_chassis.errors import Retryable
@@ -15,7 +16,8 @@ from imagetron_gateway.domain.decisions import Decision
 from imagetron_gateway.domain.job import REQUESTS_LIMIT, Idempotency, Job, JobStatus, Policy
 from imagetron_gateway.domain.pictures import UrlOf
 from imagetron_gateway.ports import Jobs, Outbox, Specs
-from imagetron_gateway.usecases.committing import SAGA, JobMissing, KeyReused, commit
+from imagetron_gateway.usecases.committing import SAGA, JobChanged, JobMissing, KeyReused, commit
+from imagetron_gateway.usecases.previewing import named
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,31 @@ async def regenerate_job(
     return await _change_once(job_id, principal, decide, idempotency, jobs=jobs, clock=clock)
 
 
+async def cut_family_again(
+    job_id: str,
+    family: str,
+    said: Mapping[str, Any],
+    principal: Principal,
+    *,
+    if_version: int | None = None,
+    jobs: Jobs,
+    clock: Clock,
+    outbox: Outbox,
+    idempotency: Idempotency | None = None,
+) -> Changed:
+    """Cut the family's renders again with these fields of its subject changed; no model is asked.
+
+    Raises JobMissing, FamilyMissing, NotAllowed, KeyReused; JobChanged if the job is not in this version.
+    """
+
+    def decide(job: Job, now: datetime) -> Decision:
+        if if_version is not None and if_version != job.version:
+            raise JobChanged("the job has changed since you read it; read it again, and decide anew")
+        return commands.cut_again(_traced(job), named(job, family).name, said, now)
+
+    return await _change_once(job_id, principal, decide, idempotency, jobs=jobs, clock=clock, outbox=outbox)
+
+
 async def _change_once(
     job_id: str,
     principal: Principal,
@@ -116,6 +143,7 @@ async def _change_once(
     *,
     jobs: Jobs,
     clock: Clock,
+    outbox: Outbox | None = None,
 ) -> Changed:
     """Commit the decision, unless the same request was committed before."""
 
@@ -128,7 +156,7 @@ async def _change_once(
         remembered = (*decision.job.requests, idempotency)[-REQUESTS_LIMIT:]
         return Decision(decision.job.model_copy(update={"requests": remembered}), decision.emissions)
 
-    job = await commit(job_id, principal, decide_once, jobs=jobs, clock=clock, outbox=None)
+    job = await commit(job_id, principal, decide_once, jobs=jobs, clock=clock, outbox=outbox)
     if job is not None:
         return Changed(job)
     job = await jobs.get(job_id, principal)

@@ -29,6 +29,14 @@ class JobMissing(Exception):
     """No such job for this caller."""
 
 
+class FamilyMissing(Exception):
+    """The job has no such family."""
+
+
+class JobChanged(Exception):
+    """The job is not in the version that the caller knows; nothing was changed."""
+
+
 class KeyReused(Exception):
     """The Idempotency-Key was used before, for another request; nothing was changed."""
 

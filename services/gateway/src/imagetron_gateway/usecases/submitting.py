@@ -1,13 +1,17 @@
 """Submit a job: stored durably before anything is told, once for each Idempotency-Key."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from imagetron_chassis.clock import Clock, NewId
 from imagetron_chassis.faults import fault_point
 from imagetron_chassis.principals import Principal
 from imagetron_chassis.telemetry import traceparent
-from imagetron_contracts.families import FAMILIES
-from imagetron_contracts.spec import Source, Verb
+from imagetron_contracts.crops import Subject
+from imagetron_contracts.families import BUILT_IN_TABLE, FamilyTable
+from imagetron_contracts.families import Family as Row
+from imagetron_contracts.media import ImageFormat
+from imagetron_contracts.spec import Output, Source, Verb
 from imagetron_contracts.stages import Lane
 from imagetron_gateway.domain import saga
 from imagetron_gateway.domain.choosing import Chosen
@@ -44,10 +48,12 @@ class NewJob:
 
     category: str
     families: tuple[str, ...]
+    """Of the table."""
     prompt: str
     negative_prompt: str
     chosen: Chosen
     lane: Lane
+    table: FamilyTable = BUILT_IN_TABLE
     name: str | None = None
     kind: JobKind = JobKind.VARIATION
     images: int = 1
@@ -61,6 +67,10 @@ class NewJob:
     lineage: Lineage | None = None
     enlarged: Enlarged | None = None
     """The sizes of an upscaled picture; the family is its parent's."""
+    formats: tuple[ImageFormat, ...] = (ImageFormat.WEBP,)
+    output: Output = field(default_factory=Output)
+    subjects: Mapping[str, Subject] = field(default_factory=dict)
+    """By family, of those that the caller says something about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +103,7 @@ async def submit_job(
     """Store a new job. Raises NameTaken, KeyReused; then nothing is stored. Two with one key make one job."""
     now = clock.now()
     job_id, chosen = new_id(), request.chosen
-    families = {name: _family(name, request) for name in request.families}
+    families = {name: _family(request.table.named(name), request) for name in request.families}
     job = Job(
         id=job_id,
         owner=principal.owner,
@@ -110,12 +120,14 @@ async def submit_job(
         model=chosen.model.name,
         provider=chosen.serving.provider,
         served_by=chosen.served_by,
-        fallback=chosen.fallback_serving(request.families),
+        fallback=chosen.fallback_serving({name: family.shape.master for name, family in families.items()}),
         verb=request.verb,
         source=request.source,
         lineage=request.lineage,
         cost=NOTHING.expecting(sum(family.estimated_micros for family in families.values())),
         parameters=chosen.parameters,
+        formats=request.formats,
+        output=request.output,
         lane=request.lane,
         families=families,
         traceparent=traceparent(),
@@ -161,18 +173,20 @@ async def _store(job: Job, principal: Principal, *, jobs: Jobs, idempotency: Ide
     return Submitted(job)
 
 
-def _family(name: str, request: NewJob) -> Family:
+def _family(row: Row, request: NewJob) -> Family:
     chosen, enlarged = request.chosen, request.enlarged
-    master = enlarged.master if enlarged else FAMILIES[name].master
+    master = enlarged.master if enlarged else row.master
     render = enlarged.render if enlarged else chosen.serving.bucket_for(master)
     # Enlarging is no denoising: a minute is plenty for any size, whatever the model.
     seconds = 0.0 if enlarged else chosen.serving.estimated_seconds(render, chosen.parameters.steps)
     # Who answers later makes the images of a family side by side.
     in_turn = request.images if chosen.serving.delivery.is_held else 1
     return Family(
-        name=name,
+        name=row.name,
         render=render,
         master=enlarged.master if enlarged else None,
+        row=row,
+        subject=request.subjects.get(row.name),
         price_micros=chosen.serving.price_micros(master),
         fallback_price_micros=chosen.fallback.price_micros(master) if chosen.fallback else 0,
         budget_seconds=round((_FLOOR_SECONDS + seconds) * in_turn, 3),

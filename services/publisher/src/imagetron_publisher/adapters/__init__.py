@@ -1,0 +1,1 @@
+"""Where the publisher meets the world, one file for each technology."""
