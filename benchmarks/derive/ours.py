@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from derive.jobs import Job
 from PIL import Image
 
+from imagetron_chassis.marks.packets import packet
 from imagetron_contracts.media import Dimensions, ImageFormat
 from imagetron_contracts.spec import FileSpec, Output, Profile
-from imagetron_deriver.adapters.imaging import marks
 from imagetron_deriver.adapters.imaging.encoders import ENCODERS
 from imagetron_deriver.adapters.processes import PillowProcesses
 from imagetron_deriver.domain.cuts import plan
@@ -62,10 +62,10 @@ async def children(count: int) -> AsyncIterator[PillowProcesses]:
 
 def encoding_seconds(pictures: list[Image.Image], profile: Profile) -> float:
     """Processor time of the deriver's encoder alone, in this process, with the pixels ready."""
-    encoder, packet = ENCODERS[ImageFormat.WEBP.value], marks.packet(None)
+    encoder, mark = ENCODERS[ImageFormat.WEBP.value], packet()
     began = time.process_time()
     for picture in pictures:
-        encoder.encode(picture, packet, profile.value)
+        encoder.encode(picture, mark, profile.value)
     return time.process_time() - began
 
 

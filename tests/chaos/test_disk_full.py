@@ -85,7 +85,8 @@ async def test_a_deriver_without_room_for_its_pictures_waits_and_completes_them_
     for file in image.files:
         with Image.open(io.BytesIO(await work.get(file.key))) as picture:
             picture.load()
-    assert objects(folder) - given == {file.key for file in image.files} | {f"{a_prefix()}/files/manifest.json"}
+    records = {f"{a_prefix()}/detection.json", f"{a_prefix()}/files/manifest.json"}
+    assert objects(folder) - given == {file.key for file in image.files} | records
     await work.close()
 
 

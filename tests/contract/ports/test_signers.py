@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from imagetron_chassis.marks import is_marked
+from imagetron_chassis.marks.reading import is_marked
 from imagetron_contracts.media import Dimensions, ImageFormat
 from imagetron_contracts.stages import DerivedFile
 from imagetron_publisher.adapters.unsigned import Unsigned

@@ -7,7 +7,7 @@ import signal
 from contextlib import AbstractAsyncContextManager
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 
 from imagetron_chassis.blobs.filesystem import FilesystemBlobs
 from imagetron_contracts.crops import Box, Fit, Misfit, Subject
@@ -125,7 +125,8 @@ async def test_a_picture_is_borrowed_and_another_padded_with_a_single_process(tm
     assert [(crop.fit, crop.family) for crop in crops if crop] == [(Fit.BORROWED, "portrait"), (Fit.PADDED, None)]
     with Image.open(io.BytesIO(await work.get(fact.images[0].files[0].key))) as picture:
         expected = a_picture((768, 1344)).resize((384, 672), Image.Resampling.LANCZOS)
-        assert picture.tobytes() == expected.tobytes()
+        # Another library's Lanczos: it rounds elsewhere.
+        assert max(ImageChops.difference(picture, expected).tobytes()) <= 3
     await work.close()
 
 

@@ -116,6 +116,7 @@ async def main():
     await cutter.start()
     children = set(cutter.process_ids)
     assert await pixels_of(cutter, GOOD) == PIXELS
+    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak of the imports
     before, refused, good = peak_kilobytes(), 0, 0
     for file in sorted(Path(sys.argv[1]).iterdir()):
         size = tuple(map(int, file.suffix[1:].split("x")))

@@ -9,11 +9,11 @@ import xml.etree.ElementTree as ET
 import pytest
 from PIL import Image
 
-from imagetron_chassis.marks import is_marked
+from imagetron_chassis.marks.packets import packet
+from imagetron_chassis.marks.reading import is_marked
 from imagetron_contracts.media import ImageFormat
 from imagetron_contracts.rpc import MAX_PROMPT_CHARACTERS
 from imagetron_deriver.adapters.imaging.making import make
-from imagetron_deriver.adapters.imaging.marks import packet
 from imagetron_deriver.adapters.orders import OrderedPicture
 from integration.deriver.pictures import SIZE, a_picture
 
@@ -32,7 +32,7 @@ needs_exiftool = pytest.mark.skipif(shutil.which("exiftool") is None, reason="ex
 
 
 def a_file(form: str, prompt: str | None = None) -> bytes:
-    return make(a_picture(), OrderedPicture((0, 0, *SIZE), (168, 96), form, "quality", prompt=prompt)).data
+    return make(a_picture(), OrderedPicture((0, 0, *SIZE), (168, 96), form, "quality", prompt=prompt))
 
 
 def description(data: bytes) -> ET.Element:

@@ -24,7 +24,7 @@ CORNERS = [placement for placement in Placement if placement not in {Placement.C
 def written(picture: Image.Image, text: str, placement: Placement, form: str = "png") -> Image.Image:
     watermark = {"text": text, "placement": placement.value}
     order = OrderedPicture((0, 0, *picture.size), picture.size, form, "quality", watermark)
-    image = Image.open(io.BytesIO(make(picture, order).data))
+    image = Image.open(io.BytesIO(make(picture, order)))
     image.load()
     return image
 
@@ -114,7 +114,7 @@ def test_a_watermark_is_legible_on_whatever_lies_behind(background, placement, f
 def test_a_picture_without_a_watermark_is_not_touched():
     order = OrderedPicture((0, 0, SIDE, SIDE), (SIDE, SIDE), "png", "quality")
 
-    data = make(plain(128), order).data
+    data = make(plain(128), order)
 
     assert Image.open(io.BytesIO(data)).tobytes() == plain(128).tobytes()
 

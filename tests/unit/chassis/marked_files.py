@@ -6,7 +6,7 @@ import zlib
 
 from PIL import Image, PngImagePlugin
 
-from imagetron_chassis.marks import DIGITAL_SOURCE_TYPE
+from imagetron_chassis.marks.packets import DIGITAL_SOURCE_TYPE
 from imagetron_contracts.media import ImageFormat
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"

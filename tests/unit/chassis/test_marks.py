@@ -7,7 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from imagetron_chassis.marks import DIGITAL_SOURCE_TYPE, MAX_PACKET_BYTES, MAX_PIECES, PACKET, is_marked
+from imagetron_chassis.marks.packets import DIGITAL_SOURCE_TYPE
+from imagetron_chassis.marks.packets import packet as our_packet
+from imagetron_chassis.marks.reading import MAX_PACKET_BYTES, MAX_PIECES, is_marked
 from imagetron_contracts.media import ImageFormat
 from unit.chassis.marked_files import (
     RDF,
@@ -51,7 +53,7 @@ def test_a_file_is_marked_in_its_own_format_only(form, other):
 
 @pytest.mark.parametrize("form", ImageFormat)
 def test_the_packet_for_files_of_our_own_is_a_mark(form):
-    assert is_marked(a_file(form, PACKET), form)
+    assert is_marked(a_file(form, our_packet()), form)
 
 
 # Each of them has the word in it, or something like it.

@@ -166,15 +166,18 @@ def test_a_safe_zone_has_a_quarter_of_the_room_around_it_on_either_side():
     assert placed.window.left == 100
 
 
-def test_faces_lie_in_the_upper_half_of_a_window_that_has_the_choice():
-    rows = tuple(1 / 64 for _ in range(64))
-    face = (0.4, 0.1, 0.6, 0.2)
+@pytest.mark.parametrize(("columns", "left"), [((1, 0, 0, 0), 133), ((0, 0, 0, 1), 267)])
+def test_faces_have_a_third_of_the_room_around_them_on_either_side(columns, left):
+    placed = place(size("1000x500"), size("500x500"), None, found((0.4, 0.1, 0.5, 0.3), columns=columns))
 
-    placed = place(size("600x1200"), size("600x400"), None, found(face, rows=rows))
+    assert placed == Placed(Window(left, 0, 500, 500), Evidence.FACES, Fit.WHOLE)
 
-    top, middle = placed.window.top, 0.15 * 1200
-    assert top < 0.1 * 1200
-    assert middle - top <= 200
+
+@pytest.mark.parametrize(("rows", "room_above"), [((1, 0, 0, 0), 280 // 3), ((0, 0, 0, 1), 280 // 5)])
+def test_faces_have_a_fifth_to_a_third_of_the_room_above_them(rows, room_above):
+    placed = place(size("600x1200"), size("600x400"), None, found((0.4, 0.25, 0.6, 0.35), rows=rows))
+
+    assert placed == Placed(Window(0, 300 - room_above, 600, 400), Evidence.FACES, Fit.WHOLE)
 
 
 def test_faces_stay_beside_a_safe_zone_where_both_fit():

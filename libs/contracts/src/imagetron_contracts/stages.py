@@ -216,7 +216,7 @@ class DerivedFile(Value):
     format: ImageFormat
     byte_count: int = Field(ge=1)
     digest: Digest
-    """sha256 of the pixels and of the encoder's parameters, in hex: the same picture made the same way."""
+    """sha256 of the file in hex: files of one digest are one file."""
     crop: Crop | None = None
 
 

@@ -32,7 +32,7 @@ class CutterTooSlow(ResourceExhausted):
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An encoded picture, and the digest of its pixels and of all that decides their encoding."""
+    """An encoded picture, and the sha256 of its bytes in hex."""
 
     data: bytes = field(repr=False)
     digest: str

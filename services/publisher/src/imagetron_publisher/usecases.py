@@ -10,7 +10,7 @@ from imagetron_chassis.cancelling import is_cancelled
 from imagetron_chassis.errors import Permanent, Transient
 from imagetron_chassis.faults import fault_point
 from imagetron_chassis.logs import log
-from imagetron_chassis.marks import is_marked
+from imagetron_chassis.marks.reading import is_marked
 from imagetron_chassis.per_image import all_ended, each_alone
 from imagetron_contracts.failures import FailureCode
 from imagetron_contracts.stages import (

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from imagetron_deriver.domain.cuts import Cut
 from imagetron_deriver.domain.findings import Finding
@@ -11,18 +11,16 @@ from imagetron_deriver.domain.findings import Finding
 _BYTES_EACH: Final = 4
 _ROOM_BYTES: Final = 1 << 20
 
-_Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-
 
 class Answer(BaseModel):
-    """One thing, and a picture's bytes behind its digest."""
+    """One thing; if that is a picture, its bytes follow."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 
     ready: bool = False
     opened: bool = False
     found: Finding | None = None
-    digest: _Digest | None = None
+    made: bool = False
     unreadable: str | None = Field(default=None, max_length=500)
     exhausted: bool = False
     seconds: float = Field(default=0, ge=0)
@@ -34,11 +32,11 @@ class Answer(BaseModel):
             self.ready,
             self.opened,
             self.found is not None,
-            self.digest is not None,
+            self.made,
             self.unreadable is not None,
             self.exhausted,
         )
-        if sum(said) != 1 or len(self.lengths) != (self.digest is not None):
+        if sum(said) != 1 or len(self.lengths) != self.made:
             raise ValueError("neither what was asked for nor one reason against it")
         return self
 
@@ -53,6 +51,6 @@ class Answer(BaseModel):
 
     def has_cut(self, cut: Cut) -> bool:
         """Asked before the picture comes: it must not be larger than one of its size can be."""
-        if self.digest is None:
+        if not self.made:
             return self.exhausted
         return self.lengths[0] <= cut.size.width * cut.size.height * _BYTES_EACH + _ROOM_BYTES

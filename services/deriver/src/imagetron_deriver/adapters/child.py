@@ -76,8 +76,7 @@ def _done(workbench: _Workbench, order: dict[str, Any], parts: list[bytes]) -> t
         raise ValueError("no render is open")
     if order["do"] == orders.LOOK:
         return {"found": detecting.detect(workbench.pixels)}, ()
-    made = making.make(workbench.pixels, orders.OrderedPicture.of(order["picture"]))
-    return {"digest": made.digest}, [made.data]
+    return {"made": True}, [making.make(workbench.pixels, orders.OrderedPicture.of(order["picture"]))]
 
 
 if __name__ == "__main__":

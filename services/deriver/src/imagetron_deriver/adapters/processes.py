@@ -6,6 +6,7 @@ a parent that was killed.
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import sys
 import time
@@ -105,7 +106,11 @@ class PillowProcesses:
 
     async def _new_child(self) -> "_Child":
         # Nothing else: what decodes foreign bytes needs no passwords, and one thread for each process is enough.
-        environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
+        environment = {
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "OPENBLAS_NUM_THREADS": "1",
+            "VIPS_CONCURRENCY": "1",
+        }
         try:
             process = await asyncio.create_subprocess_exec(
                 *self._command, stdin=PIPE, stdout=PIPE, env=environment, limit=_PIECE_BYTES
@@ -157,8 +162,8 @@ class _Session:
         return Cutting(tuple(pictures), seconds)
 
     async def _picture(self, cut: Cut) -> Picture:
-        answer, (data,) = await self._answered(orders.cutting(_ordered(cut)), lambda answer: answer.has_cut(cut))
-        return Picture(data, cast("str", answer.digest))
+        _, (data,) = await self._answered(orders.cutting(_ordered(cut)), lambda answer: answer.has_cut(cut))
+        return Picture(data, hashlib.sha256(data).hexdigest())
 
     async def _answered(
         self, order: dict[str, Any], fits: Callable[[Answer], bool], render: bytes | None = None

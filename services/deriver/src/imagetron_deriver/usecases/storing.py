@@ -49,7 +49,7 @@ async def finished(folder: Folder, work: Blobs) -> DerivedImage | None:
 
 
 async def store(folder: Folder, picture: Picture, form: ImageFormat, work: Blobs) -> Stored:
-    """Under the name of its pixels and of all that decides its bytes: no other picture is ever stored there."""
+    """Under its digest: no other bytes are ever stored there."""
     key = f"{folder.path}/{picture.digest}.{form.extension}"
     is_new = await work.put_if_absent(key, picture.data, content_type=form.content_type)
     fault_point("deriver.file_stored")

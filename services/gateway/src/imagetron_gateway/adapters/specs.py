@@ -46,8 +46,6 @@ def _family_spec(family: Family, formats: tuple[ImageFormat, ...]) -> FamilySpec
     return FamilySpec(
         render=family.render,
         seeds=tuple(image.seed for image in family.images),
-        files=tuple(
-            FileSpec(name=name, size=size, format=form) for name, size in sizes.items() for form in formats
-        ),
+        files=tuple(FileSpec(name=name, size=size, format=form) for name, size in sizes.items() for form in formats),
         subject=family.subject,
     )

@@ -135,7 +135,10 @@ def _failure(stage: Stage, error: ImageError) -> Failure:
 
 
 def _settle(draft: Draft, name: str, recut: Recut, *, cut: Collection[int], failed: Mapping[int, Failure]) -> None:
-    """These images are owed no longer; one that was cut has not failed. With the last one it is over, forgotten if all is well."""
+    """These images are owed no longer; one that was cut has not failed.
+
+    With the last one it is over, and forgotten if all went well.
+    """
     images = tuple(
         image.model_copy(update={"is_cut": True})
         if image.index in cut

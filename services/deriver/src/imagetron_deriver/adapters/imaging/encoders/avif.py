@@ -3,7 +3,7 @@
 import io
 from typing import Final
 
-from PIL import AvifImagePlugin, Image, features
+from PIL import Image
 
 from imagetron_deriver.adapters.imaging.encoders.encoder import Parameters
 
@@ -29,7 +29,3 @@ def encode(picture: Image.Image, packet: bytes, profile: str) -> bytes:
         # How Pillow tells libavif's errors; a picture that it has taken fails for want of memory only.
         raise MemoryError(str(error)) from error
     return out.getvalue()
-
-
-def version() -> str:
-    return f"libavif {features.version('avif')}, aom {AvifImagePlugin.get_codec_version('aom')}"

@@ -3,7 +3,7 @@
 import io
 from typing import Final
 
-from PIL import Image, features
+from PIL import Image
 
 from imagetron_deriver.adapters.imaging.encoders.encoder import Parameters
 
@@ -25,7 +25,3 @@ def encode(picture: Image.Image, packet: bytes, profile: str) -> bytes:
     out = io.BytesIO()
     picture.save(out, "JPEG", xmp=packet, **parameters(profile))
     return out.getvalue()
-
-
-def version() -> str:
-    return f"libjpeg-turbo {features.version_feature('libjpeg_turbo')}"

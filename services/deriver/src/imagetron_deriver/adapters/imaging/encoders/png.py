@@ -3,7 +3,7 @@
 import io
 from typing import Final
 
-from PIL import Image, PngImagePlugin, features
+from PIL import Image, PngImagePlugin
 
 from imagetron_deriver.adapters.imaging.encoders.encoder import Parameters
 
@@ -25,7 +25,3 @@ def encode(picture: Image.Image, packet: bytes, profile: str) -> bytes:
     texts.add_itxt("XML:com.adobe.xmp", packet.decode())
     picture.save(out, "PNG", pnginfo=texts, **parameters(profile))
     return out.getvalue()
-
-
-def version() -> str:
-    return f"zlib {features.version('zlib')}, zlib-ng {features.version_feature('zlib_ng')}"

@@ -13,16 +13,9 @@ from types import MappingProxyType
 from typing import Final
 from xml.parsers import expat
 
+from imagetron_chassis.marks.packets import DIGITAL_SOURCE_TYPE
 from imagetron_contracts.media import ImageFormat
 
-DIGITAL_SOURCE_TYPE: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
-"""IPTC's word for a picture that a model made."""
-PACKET: Final = (
-    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-    '<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
-    f'Iptc4xmpExt:DigitalSourceType="{DIGITAL_SOURCE_TYPE}"/></rdf:RDF></x:xmpmeta>'
-).encode()
-"""An XMP packet that says so, and nothing else."""
 # Four times what one JPEG segment holds.
 MAX_PACKET_BYTES: Final = 1 << 18
 # Chunks, segments, boxes or items in one file. A PNG of the largest size, in libpng's pieces of 8 KiB, has 25,000.
