@@ -75,11 +75,13 @@ bench-backlog: setup ## what a job costs behind 100, 2,000 and 20,000 waiting on
 bench-enhance: setup ## how long a proposed prompt takes, with a slow and with a hanging language model (minutes)
 	$(BIN)/python benchmarks/enhance.py
 
-bench-derive: setup ## cutting and encoding against Sharp (minutes; wants Node.js and an otherwise idle machine with two cores)
-	$(BIN)/python benchmarks/derive/run.py
+bench-derive: setup ## cutting and encoding against Sharp (minutes; wants Node.js and an idle machine; QUICK=1)
+	npm ci --prefix benchmarks/derive --no-fund --no-audit
+	$(BIN)/python benchmarks/derive/run.py $(if $(QUICK),--quick)
 
 bench-crops: setup ## what crops keep of hand-drawn subjects, against Sharp's (wants Node.js); draws docs/images/crops.png
-	$(BIN)/python benchmarks/crops/run.py
+	npm ci --prefix benchmarks/crops --no-fund --no-audit
+	$(BIN)/python benchmarks/crops/run.py --sheet docs/images/crops.png
 
 bench-gpu: setup ## the diffusion model against plain diffusers (wants a CUDA machine; TINY=1 runs it small on any)
 	scripts/setup_sdxl.sh
