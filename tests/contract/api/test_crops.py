@@ -243,7 +243,7 @@ async def test_the_preview_is_a_whole_png_file(counter):
         assert struct.unpack(">I", data[at + 8 + length : at + 12 + length]) == (zlib.crc32(chunk),)
         kinds.append(chunk[:4])
         at += 12 + length
-    assert kinds == [b"IHDR", b"IDAT", b"IEND"]
+    assert kinds == [b"IHDR", b"iTXt", b"IDAT", b"IEND"]
 
 
 async def test_a_window_that_another_family_borrowed_is_drawn_where_it_lies_and_nowhere_else(counter):

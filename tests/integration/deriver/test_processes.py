@@ -79,6 +79,41 @@ async def test_the_same_render_and_cut_give_the_same_bytes_and_digest_in_any_pro
     assert again == first
 
 
+async def test_a_process_that_was_killed_while_it_had_nothing_to_do_costs_the_next_render_nothing(cutter):
+    (idle,) = cutter.process_ids
+    os.kill(idle, signal.SIGKILL)
+    await eventually(lambda: not Path(f"/proc/{idle}").exists())
+
+    assert len((await cut(cutter, a_render(), RENDER, [a_cut()])).pictures) == 1
+    assert idle not in cutter.process_ids
+
+
+async def test_a_small_delivery_of_a_provider_leaves_no_limit_behind_for_the_next_render(cutter):
+    small, large = Dimensions(width=64, height=64), Dimensions(width=1344, height=768)
+    window = Window(0, 0, 1000, 500)
+    await cut(cutter, encoded(a_picture((64, 64)), "PNG"), small, [a_cut(32, 32, window=Window(0, 0, 64, 64))])
+    process_ids = cutter.process_ids
+
+    cutting = await cut(cutter, a_render((1344, 768)), large, [a_cut(640, 320, window=window)])
+
+    assert len(cutting.pictures) == 1
+    assert cutter.process_ids == process_ids
+
+
+async def test_a_process_whose_start_is_no_longer_waited_for_does_not_stay():
+    cutter = PillowProcesses(1, command=(sys.executable, "-c", "import sys; sys.stdin.read()"))
+    starting = asyncio.create_task(cutter.start())
+    (process_id,) = await eventually(lambda: cutter.process_ids)
+
+    starting.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    await eventually(lambda: not is_alive(process_id))
+    assert cutter.process_ids == []
+    await cutter.stop()
+
+
 async def test_another_window_size_or_format_gives_another_digest(cutter):
     cuts = [a_cut(), a_cut(window=Window(1, 0, 335, 192)), a_cut(170), a_cut(form=ImageFormat.JPEG)]
 
@@ -116,17 +151,20 @@ async def test_a_killed_process_fails_its_own_render_and_no_other():
     await cutter.start()
     doomed, spared = cutter.process_ids
     try:
-        os.kill(doomed, signal.SIGKILL)
-        await eventually(lambda: not is_alive(doomed))
-
         outcomes: list[Cutting | CutterDied] = []
-        for _ in range(4):
-            try:
-                outcomes.append(await cut(cutter, a_render(), RENDER, [a_cut()]))
-            except CutterDied as error:
-                outcomes.append(error)
+        async with contextlib.AsyncExitStack() as sessions:
+            opened = [await sessions.enter_async_context(cutter.opened(a_render(), RENDER)) for _ in range(2)]
+            os.kill(doomed, signal.SIGKILL)
+            await eventually(lambda: not is_alive(doomed))
+            for each in opened:
+                try:
+                    outcomes.append(await each.cut([a_cut()]))
+                except CutterDied as error:
+                    outcomes.append(error)
 
         assert sum(isinstance(outcome, CutterDied) for outcome in outcomes) == 1
+        for _ in range(2):
+            await cut(cutter, a_render(), RENDER, [a_cut()])
         assert spared in cutter.process_ids
         assert doomed not in cutter.process_ids
         assert len(cutter.process_ids) == 2

@@ -156,3 +156,25 @@ async def test_cutting_again_borrows_as_its_own_request_says(work, cutter):
     image = await derived(derivatives_requested(subject=WIDE_ZONE), work, cutter)
 
     assert image.files[0].crop.family == "portrait"
+
+
+async def test_what_was_said_of_one_render_is_not_laid_over_another(work, cutter):
+    zone = Subject(safe_zone=Box(left=0.0, top=0.2, right=0.5, bottom=0.8))
+    lender = a_spec(MASTER, TALL, subject=WIDE_ZONE, others={"square": SQUARE})
+    square = lender.families["square"].model_copy(update={"subject": zone})
+    await put_spec(work, lender.model_copy(update={"families": {**lender.families, "square": square}}))
+    await put_render(work, b"square", family="square")
+
+    tall = (await derived(renders(), work, cutter)).files[1].crop
+
+    assert (tall.fit, tall.family, tall.evidence) == (Fit.BORROWED, "square", Evidence.SAFE_ZONE)
+    assert tall.window.left == 0
+
+
+async def test_a_render_of_which_nothing_is_known_that_must_stay_lends_only_the_whole_of_itself(work, cutter):
+    await put_spec(work, a_spec(MASTER, TALL, subject=WIDE_ZONE, others={"square": SQUARE}))
+    await put_render(work, b"square", family="square")
+
+    tall = (await derived(renders(), work, cutter)).files[1].crop
+
+    assert (tall.fit, tall.family) == (Fit.PADDED, None)

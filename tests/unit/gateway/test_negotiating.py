@@ -139,3 +139,10 @@ def test_the_rest_of_a_header_counts_where_a_part_of_it_cannot_be_read():
 @given(st.text() | st.text(alphabet='image/*,;q=0.1"\\ webpj'))
 def test_no_header_takes_a_picture_away(header):
     assert taken(header, "webp", "jpeg") in {"webp", "jpeg"}
+
+
+@pytest.mark.parametrize("piece", ['"', '\\"', '\\\\"', '",', '";', 'a"', '"a\\'])
+def test_whatever_is_quoted_a_header_takes_time_in_proportion_to_its_length(piece):
+    # Steps that grow with the square of this would take minutes, and the test's deadline ends them.
+    assert media_ranges('"' + piece * (1 << 18)) == ()
+    assert media_ranges(f'image/avif, "{piece * 1000}')[:1] == media_ranges("image/avif")

@@ -14,6 +14,7 @@ from imagetron_gateway.domain.commands import NotAllowed
 from imagetron_gateway.domain.decisions import STAGE_CHECK_AFTER
 from imagetron_gateway.domain.job import Job, JobStatus, OutboxEntry
 from imagetron_gateway.domain.pictures import picture_of
+from imagetron_gateway.domain.recutting import MOST_DERIVATIONS
 from support.builders import (
     CDN,
     JOB_ID,
@@ -164,6 +165,16 @@ def test_what_is_left_out_stays_and_what_is_null_is_taken_back(before, said, aft
 def test_what_cannot_be_cut_again_says_why_and_what_to_do(play, sentence):
     with pytest.raises(NotAllowed, match=f"^{sentence}$"):
         play.cut_again(safe_zone=ZONE)
+
+
+def test_one_revision_is_cut_again_so_often_and_then_made_anew():
+    play = published()
+    often = play.job.families["square"].model_copy(update={"derivation": MOST_DERIVATIONS})
+    play.job = play.job.model_copy(update={"families": {"square": often}})
+
+    with pytest.raises(NotAllowed, match=r"^square was cut again 100 times; regenerate the job to begin anew$"):
+        play.cut_again(safe_zone=ZONE)
+    assert play.regenerate().job.families["square"].derivation == 0
 
 
 def test_a_family_that_ended_is_cut_again_while_others_still_run():

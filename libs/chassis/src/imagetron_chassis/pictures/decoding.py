@@ -72,8 +72,9 @@ def prepare() -> None:
 
 def decoded(data: bytes, max_side: int, max_pixels: int) -> Image.Image:
     """8-bit RGB in sRGB, upright, on white where it was transparent."""
-    # Checked while a file is opened: what decodes WebP would take memory for the whole picture at once.
-    Image.MAX_IMAGE_PIXELS = (max_pixels + 1) // 2
+    # Checked while a file is opened: what decodes WebP would take memory for the whole picture at once. Pillow knows one limit
+    # for the whole process, and asks it of cut-outs of the next picture, too: it is put back.
+    usual, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, (max_pixels + 1) // 2
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check(image, len(data), max_side, max_pixels)
@@ -84,6 +85,8 @@ def decoded(data: bytes, max_side: int, max_pixels: int) -> Image.Image:
         raise TooLarge(f"the picture has more than {max_pixels} pixels") from error
     except _BROKEN as error:
         raise Unreadable(f"the picture cannot be decoded ({type(error).__name__})") from error
+    finally:
+        Image.MAX_IMAGE_PIXELS = usual
     return pixels if turn is None else pixels.transpose(turn)
 
 

@@ -23,7 +23,7 @@ class Answer(BaseModel):
     made: bool = False
     unreadable: str | None = Field(default=None, max_length=500)
     exhausted: bool = False
-    seconds: float = Field(default=0, ge=0)
+    seconds: float = Field(default=0, ge=0, le=3600)
     lengths: tuple[Annotated[int, Field(ge=1)], ...]
 
     @model_validator(mode="after")

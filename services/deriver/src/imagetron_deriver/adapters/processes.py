@@ -89,6 +89,10 @@ class PillowProcesses:
     @contextlib.asynccontextmanager
     async def opened(self, render: bytes, size: Dimensions) -> AsyncIterator[OpenRender]:
         child, kept = await self._idle.get(), None
+        if child is not None and child.has_ended:
+            # Killed while it had nothing to do: this render has no part in that.
+            self._retire(child)
+            child = None
         try:
             child = child or await self._new_child()
             with trace.get_tracer(__name__).start_as_current_span("cut and encode"):
@@ -125,6 +129,9 @@ class PillowProcesses:
         except (TimeoutError, OSError, asyncio.IncompleteReadError, ValidationError, _Unasked) as error:
             self._retire(child)
             raise CutterCannotStart("a process for cutting ended before it was ready") from error
+        except asyncio.CancelledError:
+            self._retire(child)
+            raise
         return child
 
     def _retire(self, child: "_Child") -> None:
@@ -212,6 +219,10 @@ class _Child:
     @property
     def process_id(self) -> int:
         return self._process.pid
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process.returncode is not None
 
     async def ask(
         self, order: dict[str, Any], fits: Callable[[Answer], bool], render: bytes | None = None

@@ -9,7 +9,8 @@ from imagetron_contracts.crops import Share
 from imagetron_contracts.message import Value
 from imagetron_deriver.domain.subjects import PROFILE_BINS, Found, Region
 
-MOST_FACES: Final = 100
+# As many as the detector gives: with more, five images in many formats would not fit into a message.
+MOST_FACES: Final = 6
 # Sums of 64 shares that were rounded on their way.
 _TOLERANCE: Final = 1e-3
 

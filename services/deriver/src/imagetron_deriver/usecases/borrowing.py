@@ -6,9 +6,9 @@ from typing import Final
 from imagetron_chassis.blobs import Blobs
 from imagetron_chassis.logs import log
 from imagetron_chassis.per_image import all_ended
-from imagetron_contracts.crops import Fit, Misfit, Subject
+from imagetron_contracts.crops import Evidence, Fit, Misfit, Subject
 from imagetron_contracts.spec import FileSpec, image_prefix
-from imagetron_deriver.domain.windows import Placed
+from imagetron_deriver.domain.windows import Placed, Window
 from imagetron_deriver.ports import Cutter, CutterDied, CutterTooSlow, RenderUnreadable
 from imagetron_deriver.usecases.cutting import Cropping, Source, crop
 from imagetron_deriver.usecases.inputs import RenderLost, Wanted
@@ -42,9 +42,17 @@ async def _from(
     key = await _newest_render(family, index, wanted, work)
     if key is None:
         return None
-    source = Source(index, key, wanted.spec.families[family].render, lender=family)
+    lender = wanted.spec.families[family]
+    source = Source(index, key, lender.render, lender.subject, lender=family)
+    whole = Window(0, 0, lender.render.width, lender.render.height)
+
+    def holds_it(placed: Placed) -> bool:
+        """Something that must stay is known of there, or nothing of the render is left out."""
+        is_known = placed.evidence in {Evidence.SAFE_ZONE, Evidence.FACES} or placed.window == whole
+        return placed.fit is Fit.WHOLE and is_known
+
     try:
-        return await crop(source, files, wanted, take=lambda placed: placed.fit is Fit.WHOLE, work=work, cutter=cutter)
+        return await crop(source, files, wanted, take=holds_it, work=work, cutter=cutter)
     except (RenderLost, RenderUnreadable, CutterDied, CutterTooSlow) as error:
         # Its own family hears of it; this one's picture can be had without.
         log().warning(

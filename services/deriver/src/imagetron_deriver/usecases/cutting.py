@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from imagetron_chassis.blobs import Blobs
-from imagetron_contracts.crops import Crop, Fit
+from imagetron_contracts.crops import Crop, Fit, Subject
 from imagetron_contracts.crops import Window as ToldWindow
 from imagetron_contracts.media import Dimensions
 from imagetron_contracts.spec import FileSpec
@@ -23,6 +23,8 @@ class Source:
     index: int
     key: str
     size: Dimensions
+    subject: Subject | None
+    """What the caller says of this render: of another family's he may have said something else."""
     lender: str | None = None
 
 
@@ -64,7 +66,7 @@ async def crop(
     render = await read_render(source.key, source.index, work)
     async with cutter.opened(render, source.size) as opened:
         found = await opened.look() if is_looked_for and known is None else known
-        placed = {size: place(source.size, size, wanted.subject, found) for size in sizes}
+        placed = {size: place(source.size, size, source.subject, found) for size in sizes}
         taken = tuple(file for file in files if take(placed[file.size]))
         windows = {size: each.window for size, each in placed.items()}
         to_do = plan(taken, windows, wanted.output, wanted.spec.prompt)

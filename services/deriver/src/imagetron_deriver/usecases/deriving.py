@@ -67,7 +67,7 @@ async def _derive_image(
 
 async def _croppings(image: RenderedImage, wanted: Wanted, work: Blobs, cutter: Cutter) -> list[Cropping]:
     """Of its own render first; together they have every file."""
-    source = Source(image.index, image.key, image.size)
+    source = Source(image.index, image.key, image.size, wanted.subject)
     own = await crop(
         source,
         wanted.files,

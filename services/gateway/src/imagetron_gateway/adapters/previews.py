@@ -5,7 +5,7 @@ from itertools import cycle
 from typing import Final, Protocol
 
 from imagetron_chassis.blobs import BlobMissing, Blobs
-from imagetron_chassis.pictures.errors import PictureTooLarge, PictureUnreadable, ReaderDied, ReaderTooSlow
+from imagetron_chassis.pictures.errors import PictureTooLarge, PictureUnreadable
 from imagetron_chassis.pictures.overlays import MOST_LABEL_CHARACTERS, MOST_SHAPES, Colour, Outline, Overlay, Spot
 from imagetron_chassis.pictures.png import png_of
 from imagetron_chassis.pictures.values import Picture, PictureLimits
@@ -64,7 +64,7 @@ class PreviewsDrawnApart:
                 )
             except BlobMissing as error:
                 raise RenderGone("the render is no longer kept") from error
-            except (PictureUnreadable, PictureTooLarge, ReaderDied, ReaderTooSlow) as error:
+            except (PictureUnreadable, PictureTooLarge) as error:
                 raise RenderGone(f"the render can no longer be read: {error}") from error
         return await asyncio.to_thread(png_of, picture)
 

@@ -8,9 +8,10 @@ from typing import Final
 from imagetron_contracts.media import ImageFormat
 from imagetron_contracts.stages import PublishedFile
 
-# Commas and semicolons may stand in quoted parameters.
-_ENTRIES: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
-_PARTS: Final = re.compile(r'(?:[^;"]|"(?:[^"\\]|\\.)*")+')
+# Commas and semicolons may stand in quoted parameters. Possessive, and a quote without an end takes the rest: whatever
+# a header looks like, each of its characters is looked at once.
+_ENTRIES: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*+(?:"|\\?\Z))++', re.DOTALL)
+_PARTS: Final = re.compile(r'(?:[^;"]|"(?:[^"\\]|\\.)*+(?:"|\\?\Z))++', re.DOTALL)
 _WEIGHT: Final = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 _SHOWN_EVERYWHERE: Final = frozenset({ImageFormat.JPEG, ImageFormat.PNG})
 

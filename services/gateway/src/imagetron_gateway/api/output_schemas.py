@@ -22,7 +22,7 @@ from imagetron_contracts.crops import Box, Misfit, Point, Subject
 from imagetron_contracts.families import FamilyTable
 from imagetron_contracts.media import ImageFormat
 from imagetron_contracts.spec import MAX_WATERMARK_CHARACTERS, Output, Placement, Profile, Watermark
-from imagetron_gateway.api.schemas import Body, Number, Shown, storable
+from imagetron_gateway.api.schemas import Body, FamilyName, Number, Shown, storable
 from imagetron_gateway.domain.families import MAX_FAMILIES
 
 # Less cannot be told from a slip of the hand: 1 % of the smallest side that is rendered is a handful of pixels.
@@ -132,7 +132,7 @@ def subject_of(said: SubjectBody) -> Subject | None:
 class CropBody(SubjectBody):
     """What must stay in the pictures, whatever their shape: in all families, and in single ones."""
 
-    families: Annotated[dict[str, SubjectBody], BeforeValidator(_few_families)] = Field(
+    families: Annotated[dict[FamilyName, SubjectBody], BeforeValidator(_few_families)] = Field(
         default={},
         description="By family, one of those requested: instead of all that is said for all of them, not beside it.",
     )

@@ -30,6 +30,7 @@ _BACKLOG_RETRY_AFTER_SECONDS: Final = 60
 _STILL_RUNNING_RETRY_AFTER_SECONDS: Final = 5.0
 # Nobody reads more; a body of nothing but mistakes must not make an answer many times its size.
 _OBJECTIONS_AT_MOST: Final = 50
+_MOST_SHOWN: Final = 100
 # "Input should be at most 3" speaks of a place that the pointer names already.
 _PYDANTICS_SUBJECT: Final = re.compile(r"^(Input|String|List|Value) should ")
 
@@ -137,7 +138,9 @@ def _pointer(place: Sequence[str | int]) -> str:
 
 def pointer_to(*path: str | int) -> str:
     """The JSON pointer (RFC 6901) to a place in the request body."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+    # A name of the caller's may be of any length, and hold what UTF-8 cannot.
+    parts = (str(part)[:_MOST_SHOWN].encode("utf-8", "replace").decode() for part in path)
+    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
 
 
 def _said(item: Any) -> str:  # noqa: ANN401 - pydantic's error details

@@ -6,7 +6,7 @@ published images: the status of family and job, the attempt and the price stay, 
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from imagetron_contracts.crops import Subject
 from imagetron_contracts.failures import FailureCode, Stage
@@ -26,6 +26,9 @@ from imagetron_gateway.domain.job import Failure, Family, Image, Job, JobStatus,
 from imagetron_gateway.domain.pictures import UrlOf, good_images
 from imagetron_gateway.domain.telling import family_completed
 
+MOST_DERIVATIONS: Final = 100
+"""Of one revision: each leaves public objects behind, and none of them waits for admission."""
+
 
 def objection_to(job: Job, name: str) -> str | None:
     """Why the family cannot be cut again now; None if it can."""
@@ -38,6 +41,8 @@ def objection_to(job: Job, name: str) -> str | None:
     good = good_images(family.images)
     if not good:
         return f"{name} is {family.status.value} and has no pictures; there is nothing to cut again"
+    if family.derivation >= MOST_DERIVATIONS:
+        return f"{name} was cut again {MOST_DERIVATIONS} times; regenerate the job to begin anew"
     if unknown := [str(image.index) for image in good if _rendered(image) is None]:
         return f"nobody knows where the render of image {', '.join(unknown)} of {name} lies; ask again in a moment"
     return None

@@ -20,6 +20,8 @@ _PPM: Final = re.compile(rb"P6\s([1-9]\d{0,3})\s([1-9]\d{0,3})\s255\s")
 def prepare() -> None:
     """Once for each process, before the first render."""
     decoding.prepare()
+    # What is cut out of a render may be as large as the largest render; Pillow raises at twice its limit.
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
 
 def open_render(data: bytes, size: tuple[int, int]) -> Image.Image:
