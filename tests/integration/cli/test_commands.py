@@ -97,10 +97,14 @@ def up(tmp_path_factory) -> Iterator[Up]:
 
 
 def test_the_doctor_finds_a_running_stack_healthy(up):
-    status, output = finished("doctor", "--port-base", str(up.base), "--json", folder=up.folder)
+    def look() -> list[dict[str, str]] | None:
+        status, output = finished("doctor", "--port-base", str(up.base), "--json", folder=up.folder)
+        return json.loads(output) if status == 0 else None
 
-    assert status == 0, output
-    verdicts = {finding["subject"]: finding["verdict"] for finding in json.loads(output)}
+    # A model on a busy machine may have missed its last synthetic inference; the next one is seconds away.
+    findings = eventually_sync(look, within_seconds=60, every_seconds=1)
+
+    verdicts = {finding["subject"]: finding["verdict"] for finding in findings}
     assert {"Stack", "gateway", "publisher", "Models"} <= set(verdicts)
     assert set(verdicts.values()) <= {"ok", "warning"}
 
